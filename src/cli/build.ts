@@ -1,0 +1,50 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { BridgeError, quote } from "../errors.ts";
+import { provideTool } from "../tools/provide-tool.ts";
+
+const CAPABILITIES = fileURLToPath(new URL("../../capabilities.json", import.meta.url));
+
+/** `nats-opa-bridge build`: OPA's own compiler, with the bridge's builtins declared. */
+export function buildCommand(): Command {
+  return new Command("build")
+    .description("compile Rego to a bundle, with opa and the capabilities of this package")
+    .argument("<paths...>", "files and directories with Rego and data")
+    .requiredOption(
+      "-e, --entrypoint <path>",
+      "a decision to answer, such as authz/allow; give it as often as needed",
+      (path: string, paths: string[] | undefined) => [...(paths ?? []), path],
+    )
+    .option("-o, --output <file>", "where the bundle goes", "bundle.tar.gz")
+    .option("-r, --revision <text>", "the bundle's revision, which answers can tell")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ nats-opa-bridge build ./policies -e authz/allow -e authz/decision -r v42\n",
+    )
+    .action(build);
+}
+
+interface BuildOptions {
+  readonly entrypoint: readonly string[];
+  readonly output: string;
+  readonly revision?: string;
+}
+
+async function build(paths: readonly string[], options: BuildOptions): Promise<void> {
+  const opa = await provideTool("opa");
+  const { entrypoint, output, revision } = options;
+  const args = ["build", "-t", "wasm", "--capabilities", CAPABILITIES, "-o", output];
+  for (const path of entrypoint) args.push("-e", path);
+  if (revision !== undefined) args.push("-r", revision);
+  const child = spawn(opa, [...args, "--", ...paths], { stdio: "inherit" });
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) {
+    throw new BridgeError(
+      "TOOL_FAILED",
+      `opa build ended with exit code ${code} for ${quote(paths.join(" "))}; its messages are above.`,
+    );
+  }
+  process.stderr.write(`wrote ${output}\n`);
+}

@@ -1,0 +1,131 @@
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { createBridge } from "../../bridge.ts";
+import { BridgeError } from "../../errors.ts";
+import { openFiller } from "../../nats/bucket-filler.ts";
+import { startServer } from "../../server/server.ts";
+import { DEVELOPERS, exampleData, PAYMENTS, ROOT_BUCKET } from "./example-data.ts";
+import { startNats } from "./nats-process.ts";
+import { type Answer, type Reporter, reporterFor } from "./reporter.ts";
+
+const BUNDLE = fileURLToPath(new URL("../../../examples/groups/bundle.tar.gz", import.meta.url));
+const FLIP_TIMEOUT_MS = 10_000;
+
+interface DemoOptions {
+  readonly port: number;
+  readonly dataDir?: string;
+  readonly once?: true;
+}
+
+/** `nats-opa-bridge demo`: everything on one machine, in a minute. */
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("start NATS, example data and the service, and watch a decision change")
+    .option(
+      "-p, --port <port>",
+      "where the service listens on 127.0.0.1; 0 for any free port",
+      toPort,
+      8181,
+    )
+    .option("--data-dir <dir>", "keep NATS's data here, instead of in a temporary directory")
+    .option("--once", "unattended: one JSON object a step on stdout, then exit")
+    .action(demo);
+}
+
+function toPort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError("a port is a whole number from 0 to 65535.");
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  const interrupted = new Promise<"interrupted">((resolve) => {
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(name, () => resolve("interrupted"));
+    }
+  });
+  const report = reporterFor(options.once === true);
+  const cleanUp: (() => Promise<void>)[] = [];
+  try {
+    const end = await Promise.race([show(options, report, cleanUp), interrupted]);
+    if (end === "interrupted" && options.once === true) {
+      throw new BridgeError("BRIDGE_STOPPING", "The demo was interrupted before it was done.");
+    }
+    if (end === undefined && options.once !== true) {
+      report.note("\nCtrl-C stops everything and leaves nothing behind.");
+      await interrupted;
+    }
+  } finally {
+    for (const stop of cleanUp.toReversed()) await stop();
+  }
+}
+
+/** What there is to see, step by step. What was started is to be stopped by `cleanUp`, last one first. */
+async function show(
+  options: DemoOptions,
+  report: Reporter,
+  cleanUp: (() => Promise<void>)[],
+): Promise<void> {
+  report.title("1. A nats-server of its own, with JetStream");
+  const nats = await startNats(options.dataDir);
+  cleanUp.push(() => nats.stop());
+  report.step("nats", { url: nats.url });
+
+  report.title("2. Example data: one KV bucket for each group, and a root bucket");
+  const filler = await openFiller(nats.url);
+  cleanUp.push(() => filler.close());
+  const keys = await filler.fill(exampleData(), report.progress);
+  report.step("data", { buckets: exampleData().size, keys });
+
+  report.title("3. The policy service");
+  const bridge = await createBridge({
+    nats: { server_url: nats.url, root_bucket: ROOT_BUCKET },
+    bundle: { file: BUNDLE },
+  });
+  cleanUp.push(() => bridge.close());
+  const { port } = options;
+  const server = await startServer(bridge, { ...bridge.config.server, host: "127.0.0.1", port });
+  cleanUp.push(() => server.close());
+  report.step("service", { url: server.url });
+
+  report.title("4. Decisions");
+  const ask = (user: string, group: string, action: string, resource: string): Promise<Answer> =>
+    askService(server.url, { user, group, action, resource });
+  const bobPays = (): Promise<Answer> => ask("bob", PAYMENTS, "pay", "invoice");
+  report.decision("alice-pays", await ask("alice", PAYMENTS, "pay", "invoice"));
+  report.decision("bob-pays", await bobPays());
+  report.decision("dev-pushes", await ask("dev-0001", DEVELOPERS, "push", "code"));
+  report.decision("carol-deploys", await ask("carol", DEVELOPERS, "deploy", "service"));
+
+  report.title("5. A key changes in NATS: bob becomes an admin of Payments");
+  const startedAt = performance.now();
+  const revision = await filler.put(PAYMENTS, "members.bob", {
+    role: "admin",
+    since: "2026-11-01",
+  });
+  let answer = await bobPays();
+  while (!answer.decision.allow) {
+    if (performance.now() - startedAt > FLIP_TIMEOUT_MS) {
+      throw new BridgeError("QUERY_TIMEOUT", "The change did not reach a decision within 10 s.");
+    }
+    answer = await bobPays();
+  }
+  const ms = Math.round((performance.now() - startedAt) * 10) / 10;
+  report.decision("bob-pays-now", answer, { revision, ms });
+
+  report.curl(
+    answer,
+    `nats --server ${nats.url} kv put ${PAYMENTS} members.bob '{"role":"viewer"}'`,
+  );
+  report.step("done", { ok: true });
+}
+
+async function askService(url: string, input: object): Promise<Answer> {
+  const address = `${url}/v1/data/authz/decision`;
+  const response = await fetch(address, { method: "POST", body: JSON.stringify({ input }) });
+  const body = (await response.json()) as { result: Answer["decision"] };
+  if (!response.ok) {
+    throw new BridgeError("EVALUATION_FAILED", `${address} answered ${response.status}.`);
+  }
+  return { address, input, decision: body.result };
+}

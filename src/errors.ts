@@ -1,0 +1,123 @@
+/**
+ * Every error that the bridge raises on purpose, in one table: a stable code, whether trying the same
+ * thing again later can help, and what the code means. Messages name the value that was wrong and the remedy.
+ */
+export const ERROR_CODES = {
+  BRIDGE_STOPPING: {
+    retryable: false,
+    meaning: "The bridge is stopping or has stopped; nothing new is started.",
+  },
+  CONFIG_INVALID: {
+    retryable: false,
+    meaning: "The configuration has a key or a value that can't be used.",
+  },
+  CONFIG_UNREADABLE: {
+    retryable: false,
+    meaning: "The configuration file can't be read or is not YAML or JSON.",
+  },
+  NATS_UNREACHABLE: { retryable: true, meaning: "No NATS server answered at the addresses given." },
+  NATS_AUTH: { retryable: true, meaning: "The NATS server refused the credentials." },
+  NATS_CREDENTIALS: {
+    retryable: false,
+    meaning: "A credentials or TLS file can't be read or used.",
+  },
+  NATS_TIMEOUT: { retryable: true, meaning: "The NATS server did not answer in time." },
+  NATS_CLOSED: { retryable: true, meaning: "The connection to NATS is closed." },
+  JETSTREAM_UNAVAILABLE: {
+    retryable: true,
+    meaning: "JetStream is not enabled for this server or account.",
+  },
+  BUCKET_NAME: { retryable: false, meaning: "The name is not a valid KV bucket name." },
+  BUCKET_NOT_ALLOWED: {
+    retryable: false,
+    meaning: "The configuration does not allow this bucket.",
+  },
+  BUCKET_NOT_FOUND: { retryable: true, meaning: "There is no KV bucket of this name." },
+  BUCKET_FORBIDDEN: { retryable: true, meaning: "The NATS user may not read this bucket." },
+  BUCKET_LOAD_TIMEOUT: {
+    retryable: true,
+    meaning: "The bucket's first load did not finish in time.",
+  },
+  BUCKET_OVER_BUDGET: {
+    retryable: true,
+    meaning: "The bucket is larger than the configured budget.",
+  },
+  BUCKET_STREAM_ENDED: {
+    retryable: true,
+    meaning: "The bucket's stream of entries ended or had a gap.",
+  },
+  WATCHERS_ALL_PINNED: {
+    retryable: true,
+    meaning: "Every watcher is in use by a query, so none can make room.",
+  },
+  STORE_CONFLICT: {
+    retryable: true,
+    meaning: "The bucket's data in the store belongs to another watcher.",
+  },
+  STORE_TRANSACTION: {
+    retryable: false,
+    meaning: "The transaction has already been committed or aborted.",
+  },
+  BUNDLE_UNREADABLE: {
+    retryable: false,
+    meaning: "The file can't be read, or is neither a bundle nor a WebAssembly module.",
+  },
+  BUNDLE_INVALID: { retryable: false, meaning: "The bundle's content can't be used." },
+  POLICY_ABI: {
+    retryable: false,
+    meaning: "The WebAssembly module has an ABI that is not supported.",
+  },
+  POLICY_BUILTIN_MISSING: {
+    retryable: false,
+    meaning: "The policy calls a builtin that is not available.",
+  },
+  PATH_INVALID: { retryable: false, meaning: "The path of the decision can't be used." },
+  INPUT_INVALID: { retryable: false, meaning: "The input is not a JSON value." },
+  EVALUATION_FAILED: { retryable: false, meaning: "The policy's evaluation failed." },
+  QUERY_TIMEOUT: { retryable: true, meaning: "The query waited too long, or too often, for data." },
+  SERVER_LISTEN: { retryable: false, meaning: "The service can't listen on the address given." },
+  TOOL_MISSING: { retryable: false, meaning: "A program that is needed can't be found." },
+  TOOL_FAILED: { retryable: false, meaning: "A program that was started ended with an error." },
+} as const;
+
+/** The stable codes of {@link BridgeError}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** The one error class of the bridge. `code` is stable; `message` says what was wrong, the value, and the remedy. */
+export class BridgeError extends Error {
+  override readonly name = "BridgeError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** Whether the same call can succeed later without a change by the caller. */
+  get retryable(): boolean {
+    return ERROR_CODES[this.code].retryable;
+  }
+}
+
+/** True for a {@link BridgeError}, of the given code where one is given. */
+export function isBridgeError(error: unknown, code?: ErrorCode): error is BridgeError {
+  return error instanceof BridgeError && (code === undefined || error.code === code);
+}
+
+/** A short form of a caller's value for a message: quoted, control characters escaped, at most 80 characters. */
+export function quote(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  } catch {
+    text = undefined;
+  }
+  text ??= String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  return typeof error === "string" ? error : quote(error);
+}

@@ -1,0 +1,59 @@
+export {
+  Bridge,
+  type BridgeHealth,
+  type BridgeStatus,
+  createBridge,
+  type CreateOptions,
+  type Decision,
+} from "./bridge.ts";
+export { loadConfig, parseConfig } from "./config/load.ts";
+export type {
+  BridgeOptions,
+  BucketOptions,
+  BundleOptions,
+  NatsOptions,
+  ServerOptions as ServerConfigOptions,
+} from "./config/options.ts";
+export type { BridgeConfig } from "./config/types.ts";
+export type { Logger } from "./common/logger.ts";
+export { BridgeError, ERROR_CODES, type ErrorCode, isBridgeError } from "./errors.ts";
+export { BucketStream } from "./nats/bucket-stream.ts";
+export type {
+  BucketEntry,
+  BucketInfo,
+  BucketRun,
+  BucketSink,
+  BucketSource,
+} from "./nats/bucket-source.ts";
+export { type ConnectionState, NatsLink, type NatsSettings } from "./nats/connection.ts";
+export type { NatsAuth, NatsTls } from "./nats/credentials.ts";
+export type { BucketDemand, BucketState } from "./policy/bucket-demand.ts";
+export { type Bundle, type BundleLimits, parseBundle, readBundle } from "./policy/bundle.ts";
+export { type DecideOptions, PolicyEngine, type PolicyEngineOptions } from "./policy/engine.ts";
+export { BucketDocument, type BucketFigures, type KeyChange } from "./store/bucket-document.ts";
+export type { DocumentEntry } from "./store/document.ts";
+export { type CommitListener, PolicyStore, type PolicyStoreOptions } from "./store/policy-store.ts";
+export { ReservedPaths } from "./store/reserved-paths.ts";
+export type { BucketView, StoreSnapshot } from "./store/snapshot.ts";
+export type {
+  Change,
+  Commit,
+  OpenTransaction,
+  Owner,
+  WriteTransaction,
+} from "./store/transaction.ts";
+export { decodeValue, type Refusal, type StoredValue } from "./store/value.ts";
+export { buildApp, type PolicyServer, type ServerOptions, startServer } from "./server/server.ts";
+export { type BucketPatterns, BucketRules } from "./watch/bucket-rules.ts";
+export {
+  BucketWatcher,
+  type BucketWatcherOptions,
+  type BucketWatcherStatus,
+  type WatcherState,
+} from "./watch/bucket-watcher.ts";
+export { type BudgetLimits, MemoryBudget } from "./watch/budget.ts";
+export {
+  BucketWatcherManager,
+  type EvictionReason,
+  type WatcherManagerOptions,
+} from "./watch/manager.ts";

@@ -1,0 +1,67 @@
+import { BridgeError, type ErrorCode } from "../../errors.ts";
+import type { PolicyStore } from "../../store/policy-store.ts";
+import type { BucketDemand } from "../bucket-demand.ts";
+import { type Query, Suspension } from "../query.ts";
+import type { Builtin } from "./registry.ts";
+
+/** To a policy, a bucket that it may not have is as one that does not exist: there is nothing in it. */
+const ABSENT: ReadonlySet<ErrorCode> = new Set([
+  "BUCKET_NAME",
+  "BUCKET_NOT_ALLOWED",
+  "BUCKET_NOT_FOUND",
+]);
+
+/** `nats.kv.watch_bucket`, `nats.kv.get_data` and `nats.kv.status`. */
+export function natsKvBuiltins(
+  store: PolicyStore,
+  demand: BucketDemand,
+): [name: string, builtin: Builtin][] {
+  const hold = (query: Query, bucket: string): void =>
+    query.hold(bucket, (name) => demand.pin(name));
+
+  /** True when the bucket is watched. Otherwise false for the whole query, and the watch starts behind its back. */
+  function watchBucket([argument]: readonly string[], query: Query): string | undefined {
+    const bucket = textOf(argument);
+    return query.once(`watch_bucket ${bucket}`, () => {
+      if (demand.isWatched(bucket)) {
+        hold(query, bucket);
+        return "true";
+      }
+      const failure = demand.recentFailure(bucket);
+      if (failure === undefined) demand.watch(bucket);
+      else if (!ABSENT.has(failure.code)) throw failure;
+      return "false";
+    });
+  }
+
+  /** The document at a dotted key or prefix, null when there is none; waits for a bucket that is not loaded. */
+  function getData([first, second]: readonly string[], query: Query): string | undefined {
+    const bucket = textOf(first);
+    const key = textOf(second);
+    hold(query, bucket);
+    // Not remembered: asked again in another round, it answers with what that round sees everywhere.
+    if (demand.isWatched(bucket)) return store.bucket(bucket)?.text(key.split(".")) ?? "null";
+    const reason = query.unavailable(bucket);
+    if (reason === undefined) throw new Suspension(bucket);
+    if (ABSENT.has(reason.code)) return "null";
+    throw reason;
+  }
+
+  /** `{"state", "revision", "age_ms"}` of a bucket, as it is known now. Starts nothing. */
+  function status([argument]: readonly string[]): string | undefined {
+    const { state, revision, ageMs } = demand.state(textOf(argument));
+    return JSON.stringify({ state, revision, age_ms: ageMs });
+  }
+
+  return [
+    ["nats.kv.watch_bucket", watchBucket],
+    ["nats.kv.get_data", getData],
+    ["nats.kv.status", status],
+  ];
+}
+
+function textOf(argument: string | undefined): string {
+  const value: unknown = argument === undefined ? undefined : JSON.parse(argument);
+  if (typeof value === "string") return value;
+  throw new BridgeError("INPUT_INVALID", `A string is expected, not ${argument ?? "nothing"}.`);
+}

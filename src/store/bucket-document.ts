@@ -1,0 +1,127 @@
+import { Document, type DocumentEntry } from "./document.ts";
+import type { StoredValue } from "./value.ts";
+
+/** What happened to one key: a value, a value that must not be shown, or (with neither) the key's removal. */
+export interface KeyChange {
+  readonly key: string;
+  readonly revision: number;
+  readonly value?: StoredValue;
+  readonly refused?: string;
+}
+
+/** The numbers of a bucket's data. */
+export interface BucketFigures {
+  /** The revision up to which the bucket's changes have been applied. */
+  readonly revision: number;
+  readonly keys: number;
+  /** Characters of keys and values. */
+  readonly bytes: number;
+  /** Keys whose value is hidden by deeper keys. */
+  readonly hidden: readonly string[];
+  readonly hiddenCount: number;
+  /** Keys whose value is not shown, with the reason. */
+  readonly refused: readonly { readonly key: string; readonly reason: string }[];
+  readonly refusedCount: number;
+  /** Values that are not UTF-8 and are shown as base64. */
+  readonly binaryCount: number;
+}
+
+/** How many names a list in {@link BucketFigures} carries at most; the counts are exact. */
+export const LISTED_KEYS = 20;
+
+/** A bucket's document with what is known about it. Changed by the store alone, once it is mounted. */
+export class BucketDocument {
+  readonly #document = new Document();
+  readonly #refuse: ((key: string) => string | undefined) | undefined;
+  readonly #refused = new Map<string, string>();
+  readonly #binary = new Set<string>();
+  #bytes = 0;
+  #revision = 0;
+
+  /** `refuse` names the reason why a key may not stand in this document, if there is one. */
+  constructor(refuse?: (key: string) => string | undefined) {
+    this.#refuse = refuse;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Keys that the bucket holds, the refused ones included. */
+  get keys(): number {
+    return this.#document.size + this.#refused.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Applies one change; the answer tells the entries before and after, when they differ.
+   * A refused value takes the key's older value out of sight too: serving it would be serving a stale one.
+   */
+  apply(change: KeyChange): { previous?: DocumentEntry; current?: DocumentEntry } | undefined {
+    const { key, revision, value } = change;
+    const refused = value === undefined ? change.refused : this.#refuse?.(key);
+    if (refused === undefined) this.#refused.delete(key);
+    else this.#refused.set(key, refused);
+
+    const shown = refused === undefined ? value : undefined;
+    const previous =
+      shown === undefined
+        ? this.#document.remove(key)
+        : this.#document.put(key, shown.text, revision);
+    if (previous !== undefined) this.#bytes -= key.length + previous.text.length;
+    if (shown !== undefined) this.#bytes += key.length + shown.text.length;
+    if (shown?.kind === "base64") this.#binary.add(key);
+    else this.#binary.delete(key);
+
+    if (shown === undefined) return previous && { previous };
+    return { ...(previous && { previous }), current: { text: shown.text, revision } };
+  }
+
+  /** Notes how far the bucket has been followed. Lower than before when the bucket was made anew. */
+  followed(revision: number): void {
+    this.#revision = revision;
+  }
+
+  entry(key: string): DocumentEntry | undefined {
+    return this.#document.entry(key);
+  }
+
+  text(path?: readonly string[]): string | undefined {
+    return this.#document.text(path);
+  }
+
+  entries(path?: readonly string[]): Iterable<[key: string, entry: DocumentEntry]> {
+    return this.#document.entries(path);
+  }
+
+  /** Keys that are refused, with the reason. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#refused;
+  }
+
+  figures(): BucketFigures {
+    const { hidden } = this.#document;
+    return {
+      revision: this.#revision,
+      keys: this.keys,
+      bytes: this.#bytes,
+      hidden: first(hidden, LISTED_KEYS),
+      hiddenCount: hidden.size,
+      refused: first(this.#refused, LISTED_KEYS).map(([key, reason]) => ({ key, reason })),
+      refusedCount: this.#refused.size,
+      binaryCount: this.#binary.size,
+    };
+  }
+}
+
+function first<T>(items: Iterable<T>, count: number): T[] {
+  const taken: T[] = [];
+  for (const item of items) {
+    if (taken.length === count) break;
+    taken.push(item);
+  }
+  return taken;
+}

@@ -1,0 +1,238 @@
+import { Mutex } from "async-mutex";
+import { objectText } from "../common/json-text.ts";
+import { BridgeError, quote } from "../errors.ts";
+import { BucketDocument } from "./bucket-document.ts";
+import { ReservedPaths } from "./reserved-paths.ts";
+import { SnapshotLog, type StoreSnapshot } from "./snapshot.ts";
+import type {
+  Change,
+  Commit,
+  OpenTransaction,
+  Operation,
+  Owner,
+  WriteTransaction,
+} from "./transaction.ts";
+
+/** Called for each commit, in order, before anybody else can write. Must not throw. */
+export type CommitListener = (commit: Commit) => void;
+
+export interface PolicyStoreOptions {
+  /** The bucket whose keys stand at the top of `data`; every other one stands at `data.nats.kv.<bucket>`. */
+  readonly rootBucket?: string | undefined;
+  /** Told what a commit listener threw. The commit stands. Default: ignored. */
+  readonly onListenerError?: (error: unknown) => void;
+}
+
+interface Slot {
+  readonly owner: Owner;
+  readonly document: BucketDocument;
+}
+
+/**
+ * The buckets that policies see, with transactions (one writer at a time, readers never wait and are never
+ * waited for) and snapshots. It knows neither who writes nor who reads.
+ */
+export class PolicyStore {
+  readonly rootBucket: string | undefined;
+  readonly #slots = new Map<string, Slot>();
+  readonly #writers = new Mutex();
+  readonly #snapshots = new SnapshotLog((bucket) => this.#slots.get(bucket)?.document);
+  readonly #listeners = new Set<CommitListener>();
+  readonly #onListenerError: (error: unknown) => void;
+  #reserved = ReservedPaths.none;
+  #version = 0;
+
+  constructor(options: PolicyStoreOptions = {}) {
+    this.rootBucket = options.rootBucket === "" ? undefined : options.rootBucket;
+    this.#onListenerError = options.onListenerError ?? (() => undefined);
+  }
+
+  /** The number of the last commit; 0 before the first. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The paths of `data` that the root bucket may not touch, because policies or bundle data stand there. */
+  reserve(paths: ReservedPaths): void {
+    this.#reserved = paths;
+  }
+
+  /** An empty document for a bucket, with the rules that hold where it will be mounted. */
+  createDocument(bucket: string): BucketDocument {
+    if (bucket !== this.rootBucket) return new BucketDocument();
+    const reserved = this.#reserved;
+    return new BucketDocument((key) => reserved.conflictWith(key));
+  }
+
+  /** Whether policies see this bucket. Answers at once, whatever is being written. */
+  hasBucket(bucket: string): boolean {
+    return this.#slots.has(bucket);
+  }
+
+  /** A mounted bucket as it is now. Read it before the next `await`: it changes with every commit. */
+  bucket(bucket: string): BucketDocument | undefined {
+    return this.#slots.get(bucket)?.document;
+  }
+
+  /** The names of the mounted buckets. */
+  buckets(): string[] {
+    return [...this.#slots.keys()];
+  }
+
+  /** The JSON text of the watched data at a path of `data`, or undefined where there is none. */
+  text(path: readonly string[]): string | undefined {
+    const [top, second, bucket, ...rest] = path;
+    const root = this.rootBucket === undefined ? undefined : this.bucket(this.rootBucket);
+    if (top === undefined) {
+      const kv = `"nats":{"kv":${this.#bucketsText()}}`;
+      const own = root?.text() ?? "{}";
+      return own === "{}" ? `{${kv}}` : `{${kv},${own.trimStart().slice(1)}`;
+    }
+    if (top !== "nats") return root?.text(path);
+    if (second === undefined) return `{"kv":${this.#bucketsText()}}`;
+    if (second !== "kv") return undefined;
+    if (bucket === undefined) return this.#bucketsText();
+    return bucket === this.rootBucket ? undefined : this.bucket(bucket)?.text(rest);
+  }
+
+  /** The store as it is now, for as long as the snapshot is held. */
+  snapshot(): StoreSnapshot {
+    return this.#snapshots.take(this.#version);
+  }
+
+  /** How many versions and replaced entries are kept for open snapshots; zeros when none is open. */
+  get snapshotCost(): { versions: number; entries: number } {
+    return { versions: this.#snapshots.size, entries: this.#snapshots.retained };
+  }
+
+  /** Calls the listener for each commit from now on; the answer ends that. */
+  onCommit(listener: CommitListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Waits for the writers before, and answers with a transaction that must be committed or aborted. */
+  async begin(): Promise<OpenTransaction> {
+    const release = await this.#writers.acquire();
+    const operations: Operation[] = [];
+    let open = true;
+    const end = (): void => {
+      open = false;
+      release();
+    };
+    const add = (operation: Operation): void => {
+      if (!open) throw ended();
+      operations.push(operation);
+    };
+    return {
+      mount: (bucket, owner, document) => add({ type: "mount", bucket, owner, document }),
+      change: (bucket, owner, changes, revision = changes.at(-1)?.revision) =>
+        add({ type: "change", bucket, owner, changes, revision }),
+      unmount: (bucket, owner) => add({ type: "unmount", bucket, owner }),
+      commit: () => {
+        if (!open) throw ended();
+        try {
+          return this.#commit(operations);
+        } finally {
+          end();
+        }
+      },
+      abort: () => {
+        if (open) end();
+      },
+    };
+  }
+
+  /**
+   * Runs `write` as one transaction: committed when it returns, without a trace when it throws. The answer is
+   * the commit, or undefined when nothing differs after it.
+   */
+  async transact(
+    write: (transaction: WriteTransaction) => void | Promise<void>,
+  ): Promise<Commit | undefined> {
+    const transaction = await this.begin();
+    try {
+      await write(transaction);
+      return transaction.commit();
+    } finally {
+      transaction.abort();
+    }
+  }
+
+  #bucketsText(): string {
+    const others = [...this.#slots].filter(([bucket]) => bucket !== this.rootBucket);
+    return objectText(others.map(([bucket, { document }]) => [bucket, document.text()!]));
+  }
+
+  #commit(operations: readonly Operation[]): Commit | undefined {
+    this.#checkOwners(operations);
+    const changes = operations.flatMap((operation) => this.#apply(operation));
+    if (changes.length === 0) return undefined;
+    const commit: Commit = { version: ++this.#version, changes };
+    for (const listener of this.#listeners) {
+      try {
+        listener(commit);
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    }
+    return commit;
+  }
+
+  /** Everything that can fail is looked at before anything is done. */
+  #checkOwners(operations: readonly Operation[]): void {
+    const owners = new Map<string, Owner | undefined>();
+    for (const { type, bucket, owner } of operations) {
+      const current = owners.has(bucket) ? owners.get(bucket) : this.#slots.get(bucket)?.owner;
+      if (type === "mount") owners.set(bucket, owner);
+      else if (type === "unmount") owners.set(bucket, current === owner ? undefined : current);
+      else if (current !== owner) {
+        throw new BridgeError(
+          "STORE_CONFLICT",
+          `Bucket ${quote(bucket)} is ${current === undefined ? "not mounted" : "mounted by another watcher"}; mount it before changing it.`,
+        );
+      }
+    }
+  }
+
+  #apply(operation: Operation): Change[] {
+    const { bucket, owner } = operation;
+    const slot = this.#slots.get(bucket);
+    switch (operation.type) {
+      case "mount":
+        this.#snapshots.recordDocument(bucket, slot?.document);
+        this.#slots.set(bucket, { owner, document: operation.document });
+        return [{ type: "mount", bucket, document: operation.document }];
+      case "unmount":
+        if (slot?.owner !== owner) return [];
+        this.#snapshots.recordDocument(bucket, slot.document);
+        this.#slots.delete(bucket);
+        return [{ type: "unmount", bucket }];
+      case "change": {
+        const { document } = slot!;
+        const changes: Change[] = [];
+        this.#snapshots.recordRevision(bucket);
+        for (const change of operation.changes) {
+          const { key, revision } = change;
+          this.#snapshots.recordEntry(bucket, key, document.entry(key));
+          const difference = document.apply(change);
+          if (difference === undefined) continue;
+          changes.push(
+            difference.current === undefined
+              ? { type: "delete", bucket, key, revision }
+              : { type: "put", bucket, key, text: difference.current.text, revision },
+          );
+        }
+        if (operation.revision !== undefined) document.followed(operation.revision);
+        return changes;
+      }
+    }
+  }
+}
+
+function ended(): BridgeError {
+  return new BridgeError(
+    "STORE_TRANSACTION",
+    "This transaction has already been committed or aborted; begin a new one.",
+  );
+}

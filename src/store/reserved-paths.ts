@@ -1,0 +1,27 @@
+/** Paths of `data` that belong to somebody, and who that is. */
+export class ReservedPaths {
+  static readonly none: ReservedPaths = new ReservedPaths([]);
+
+  readonly #owners: { readonly path: readonly string[]; readonly owner: string }[];
+
+  /** `nats` and `system` are always reserved. */
+  constructor(owners: readonly { path: readonly string[]; owner: string }[]) {
+    this.#owners = [
+      { path: ["nats"], owner: "the watched buckets" },
+      { path: ["system"], owner: "OPA's own policies" },
+      ...owners,
+    ];
+  }
+
+  /** Why a key may not stand at the top of `data`: it would stand at, above or under a path that is taken. */
+  conflictWith(key: string): string | undefined {
+    const segments = key.split(".");
+    for (const { path, owner } of this.#owners) {
+      const common = Math.min(path.length, segments.length);
+      if (path.slice(0, common).every((segment, index) => segment === segments[index])) {
+        return `data.${path.join(".")} belongs to ${owner}`;
+      }
+    }
+    return undefined;
+  }
+}

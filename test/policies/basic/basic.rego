@@ -1,0 +1,16 @@
+# One rule for each thing that a policy can ask of the bridge.
+package basic
+
+allow if input.user == "alice"
+
+echo := input
+
+bucket := data.nats.kv[input.bucket]
+
+watched := nats.kv.watch_bucket(input.bucket)
+
+value := nats.kv.get_data(input.bucket, input.key)
+
+root := data.groups
+
+status := nats.kv.status(input.bucket)
