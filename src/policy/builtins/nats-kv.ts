@@ -22,7 +22,7 @@ export function natsKvBuiltins(
   /** True when the bucket is watched. Otherwise false for the whole query, and the watch starts behind its back. */
   function watchBucket([argument]: readonly string[], query: Query): string | undefined {
     const bucket = textOf(argument);
-    return query.once(`watch_bucket ${bucket}`, () => {
+    return query.once(watchQuestion(bucket), () => {
       if (demand.isWatched(bucket)) {
         hold(query, bucket);
         return "true";
@@ -42,7 +42,11 @@ export function natsKvBuiltins(
     // Not remembered: asked again in another round, it answers with what that round sees everywhere.
     if (demand.isWatched(bucket)) return store.bucket(bucket)?.text(key.split(".")) ?? "null";
     const reason = query.unavailable(bucket);
-    if (reason === undefined) throw new Suspension(bucket);
+    if (reason === undefined) {
+      // The bucket was not watched when the query came to it; which rule asked first must not matter.
+      query.once(watchQuestion(bucket), () => "false");
+      throw new Suspension(bucket);
+    }
     if (ABSENT.has(reason.code)) return "null";
     throw reason;
   }
@@ -58,6 +62,10 @@ export function natsKvBuiltins(
     ["nats.kv.get_data", getData],
     ["nats.kv.status", status],
   ];
+}
+
+function watchQuestion(bucket: string): string {
+  return `watch_bucket ${bucket}`;
 }
 
 function textOf(argument: string | undefined): string {

@@ -1,0 +1,250 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { deferred, type Deferred } from "../../../src/common/async.ts";
+import { BridgeError } from "../../../src/errors.ts";
+import type { BucketDemand } from "../../../src/policy/bucket-demand.ts";
+import { readBundle } from "../../../src/policy/bundle.ts";
+import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { PolicyStore } from "../../../src/store/policy-store.ts";
+import { decodeValue, type StoredValue } from "../../../src/store/value.ts";
+
+const BUNDLE = "test/policies/basic/bundle.tar.gz";
+const owner = {};
+
+/** Buckets that load when the test says so. */
+class ManualDemand implements BucketDemand {
+  readonly loads = new Map<string, Deferred<void>>();
+  readonly watched: string[] = [];
+  readonly pins = new Map<string, number>();
+  failure: BridgeError | undefined;
+  readonly #store: PolicyStore;
+
+  constructor(store: PolicyStore) {
+    this.#store = store;
+  }
+
+  isWatched(bucket: string): boolean {
+    return this.#store.hasBucket(bucket);
+  }
+  watch(bucket: string): void {
+    this.watched.push(bucket);
+  }
+  load(bucket: string): Promise<void> {
+    let load = this.loads.get(bucket);
+    if (load === undefined) this.loads.set(bucket, (load = deferred()));
+    return load.promise;
+  }
+  pin(bucket: string): () => void {
+    this.pins.set(bucket, (this.pins.get(bucket) ?? 0) + 1);
+    return () => this.pins.set(bucket, this.pins.get(bucket)! - 1);
+  }
+  recentFailure(): BridgeError | undefined {
+    return this.failure;
+  }
+  state(bucket: string): { state: "live" | "unwatched"; revision?: number } {
+    const document = this.#store.bucket(bucket);
+    return document ? { state: "live", revision: document.revision } : { state: "unwatched" };
+  }
+}
+
+function valueOf(text: string): StoredValue {
+  return decodeValue(Buffer.from(text), 1) as StoredValue;
+}
+
+async function setUp(options: { queryTimeoutMs?: number; maxSuspensions?: number } = {}): Promise<{
+  store: PolicyStore;
+  demand: ManualDemand;
+  engine: PolicyEngine;
+  mount: (bucket: string, entries: Record<string, string>) => Promise<void>;
+  decide: (entrypoint: string, input?: unknown, strict?: boolean) => Promise<string | undefined>;
+}> {
+  const store = new PolicyStore({ rootBucket: "root" });
+  const demand = new ManualDemand(store);
+  const engine = new PolicyEngine({ store, demand, queryTimeoutMs: 5_000, ...options });
+  await engine.activate(await readBundle(BUNDLE));
+  return {
+    store,
+    demand,
+    engine,
+    async mount(bucket, entries) {
+      const document = store.createDocument(bucket);
+      let revision = 0;
+      for (const [key, text] of Object.entries(entries)) {
+        document.apply({ key, revision: ++revision, value: valueOf(text) });
+      }
+      document.followed(revision);
+      await store.transact((tx) => tx.mount(bucket, owner, document));
+    },
+    decide: (entrypoint, input, strictBuiltinErrors = false) =>
+      engine.decide(
+        `basic/${entrypoint}`,
+        input === undefined ? undefined : JSON.stringify(input),
+        { strictBuiltinErrors },
+      ),
+  };
+}
+
+describe("PolicyEngine", () => {
+  let pinned: ManualDemand | undefined;
+  afterEach(() => {
+    // Whatever a test did, no query may keep a bucket pinned once it has ended.
+    if (pinned !== undefined) expect([...pinned.pins.values()].every((n) => n === 0)).toBe(true);
+    pinned = undefined;
+  });
+
+  it("P1 watch_bucket is true for a watched bucket, and starts nothing", async () => {
+    const { mount, decide, demand } = await setUp();
+    pinned = demand;
+    await mount("b", { a: "1" });
+    expect(await decide("watched", { bucket: "b" })).toBe("true");
+    expect(demand.watched).toEqual([]);
+  });
+
+  it("P1 watch_bucket is false for one that is not watched, and starts the watch", async () => {
+    const { decide, demand } = await setUp();
+    expect(await decide("watched", { bucket: "b" })).toBe("false");
+    expect(demand.watched).toEqual(["b"]);
+    expect(demand.loads.size).toBe(0);
+  });
+
+  it("P1 watch_bucket stays false for the whole query, even when the bucket comes meanwhile", async () => {
+    const { decide, demand, mount } = await setUp();
+    const both = decide("both", { bucket: "b", key: "a" });
+    await mount("b", { a: "1" });
+    demand.loads.get("b")!.resolve();
+    expect(JSON.parse((await both)!)).toEqual({ watched: false, value: 1 });
+    expect(JSON.parse((await decide("both", { bucket: "b", key: "a" }))!)).toEqual({
+      watched: true,
+      value: 1,
+    });
+  });
+
+  it.each(["BUCKET_NOT_FOUND", "BUCKET_NOT_ALLOWED", "BUCKET_NAME"] as const)(
+    "P1 a bucket that failed with %s is false to watch_bucket and null to get_data",
+    async (code) => {
+      const { decide, demand } = await setUp();
+      demand.failure = new BridgeError(code, "no");
+      expect(await decide("watched", { bucket: "b" }, true)).toBe("false");
+      expect(demand.watched).toEqual([]);
+      const value = decide("value", { bucket: "b", key: "a" }, true);
+      demand.loads.get("b")!.reject(demand.failure);
+      expect(await value).toBe("null");
+    },
+  );
+
+  it("N62 another failure is a builtin error: undefined, or the decision's error when strict", async () => {
+    const { decide, demand } = await setUp();
+    demand.failure = new BridgeError("BUCKET_FORBIDDEN", "may not");
+    expect(await decide("watched", { bucket: "b" })).toBeUndefined();
+    await expect(decide("watched", { bucket: "b" }, true)).rejects.toMatchObject({
+      code: "EVALUATION_FAILED",
+      message: "nats.kv.watch_bucket: may not",
+    });
+  });
+
+  it("P2 get_data suspends the query until the bucket is loaded, and pins it meanwhile", async () => {
+    const { decide, demand, mount } = await setUp();
+    pinned = demand;
+    const value = decide("value", { bucket: "b", key: "a.b" });
+    expect(demand.pins.get("b")).toBe(1);
+    await mount("b", { "a.b": '{"x":9007199254740993}' });
+    demand.loads.get("b")!.resolve();
+    expect(await value).toBe('{"x":9007199254740993}');
+  });
+
+  it.each([
+    ["a", '{"b":{"c":1},"d":"e"}'],
+    ["a.b.c", "1"],
+    ["a.d", '"e"'],
+    ["a.x", "null"],
+    ["*", "null"],
+    ["a.#", "null"],
+    ["a.b|c", "null"],
+    ["", "null"],
+    ["n.123", '"number"'],
+    ["__proto__.x", "1"],
+    ["constructor", "null"],
+  ])(
+    "P2 N67 N68 get_data(%j) reads an exact key or prefix, never a query",
+    async (key, expected) => {
+      const { decide, mount } = await setUp();
+      await mount("b", { "a.b.c": "1", "a.d": "e", "n.123": "number", "__proto__.x": "1" });
+      const value = await decide("value", { bucket: "b", key });
+      expect(JSON.parse(value!)).toEqual(JSON.parse(expected));
+    },
+  );
+
+  it("P2 a query that waits too long ends with QUERY_TIMEOUT", async () => {
+    const { decide, demand } = await setUp({ queryTimeoutMs: 5 });
+    pinned = demand;
+    await expect(decide("value", { bucket: "slow", key: "a" })).rejects.toMatchObject({
+      code: "QUERY_TIMEOUT",
+    });
+  });
+
+  it("P2 a query that waits too often ends with QUERY_TIMEOUT", async () => {
+    const { decide, demand } = await setUp({ maxSuspensions: 3 });
+    demand.load = () => Promise.resolve();
+    await expect(decide("value", { bucket: "b", key: "a" })).rejects.toMatchObject({
+      code: "QUERY_TIMEOUT",
+    });
+  });
+
+  it("P3 N64 a query that was suspended sees one version: get_data and data agree", async () => {
+    const { decide, demand, mount } = await setUp();
+    await mount("first", { k: '"old"' });
+    const pair = decide("pair", { first: "first", second: "second", key: "k" });
+    await mount("first", { k: '"new"' });
+    await mount("second", { k: "2" });
+    demand.loads.get("second")!.resolve();
+    expect(JSON.parse((await pair)!)).toEqual({ got: "new", seen: "new", second: 2 });
+  });
+
+  it("S6 an empty bucket that is watched is an empty object, not undefined", async () => {
+    const { decide, mount } = await setUp();
+    expect(await decide("bucket", { bucket: "b" })).toBeUndefined();
+    await mount("b", {});
+    expect(await decide("bucket", { bucket: "b" })).toBe("{}");
+  });
+
+  it("S6 a root-bucket key under the policy's package is refused; the policy wins", async () => {
+    const { decide, mount, store } = await setUp();
+    await mount("root", { "basic.allow": "true", "groups.a": "1", nats: "2", "system.x": "3" });
+    expect(await decide("allow", { user: "mallory" })).toBe("false");
+    expect(await decide("root")).toBe('{"a":1}');
+    const refused = store
+      .bucket("root")!
+      .figures()
+      .refused.map(({ key }) => key);
+    expect(refused.toSorted()).toEqual(["basic.allow", "nats", "system.x"]);
+  });
+
+  it.each([false, 0, "", null, [[]], {}])(
+    "the input %j reaches the policy as it is",
+    async (input) => {
+      const { decide } = await setUp();
+      expect(await decide("echo", input)).toBe(JSON.stringify(input));
+    },
+  );
+
+  it("no input is undefined to the policy", async () => {
+    const { decide } = await setUp();
+    expect(await decide("echo")).toBeUndefined();
+  });
+
+  it("an input nested too deep is refused, and the next decision is unharmed", async () => {
+    const { engine, decide } = await setUp();
+    const deep = "[".repeat(5_000) + "]".repeat(5_000);
+    await expect(engine.decide("basic/echo", deep)).rejects.toMatchObject({
+      code: "INPUT_INVALID",
+    });
+    expect(await decide("echo", 1)).toBe("1");
+  });
+
+  it("P5 a bundle that can't be activated leaves the old one serving", async () => {
+    const { engine, decide } = await setUp();
+    const bundle = await readBundle(BUNDLE);
+    const bad = { ...bundle, wasm: bundle.wasm.subarray(0, 1_000) };
+    await expect(engine.activate(bad)).rejects.toMatchObject({ code: "BUNDLE_INVALID" });
+    expect(await decide("allow", { user: "alice" })).toBe("true");
+  });
+});
