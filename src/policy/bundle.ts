@@ -1,7 +1,8 @@
-import { createGunzip } from "node:zlib";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { extract } from "tar-stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
+import { extract, type Header } from "tar-stream";
 import { parse as parseYaml } from "yaml";
 import {
   isDeeperThan,
@@ -10,6 +11,7 @@ import {
   mergeObjects,
   objectText,
   parseJsonText,
+  repairSurrogates,
 } from "../common/json-text.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 
@@ -33,6 +35,8 @@ export interface BundleLimits {
   readonly maxEntries?: number;
 }
 
+const MAX_BYTES = 256 * 2 ** 20;
+const MAX_ENTRIES = 10_000;
 const WASM_MAGIC = "\0asm";
 const GZIP_MAGIC = 0x1f8b;
 
@@ -43,8 +47,12 @@ const GZIP_MAGIC = 0x1f8b;
 export async function readBundle(file: string, limits: BundleLimits = {}): Promise<Bundle> {
   let bytes: Buffer;
   try {
+    // Looked at first: a file that is too large is not even read.
+    const { size } = await stat(file);
+    if (size > (limits.maxBytes ?? MAX_BYTES)) throw tooLarge(file, limits.maxBytes ?? MAX_BYTES);
     bytes = await readFile(file);
   } catch (error) {
+    if (error instanceof BridgeError) throw error;
     throw new BridgeError(
       "BUNDLE_UNREADABLE",
       `The bundle ${quote(file)} can't be read (${(error as NodeJS.ErrnoException).code}); check the path and its permissions.`,
@@ -58,9 +66,10 @@ export async function readBundle(file: string, limits: BundleLimits = {}): Promi
 export async function parseBundle(
   bytes: Buffer,
   name: string,
-  { maxBytes = 256 * 1024 * 1024, maxEntries = 10_000 }: BundleLimits = {},
+  { maxBytes = MAX_BYTES, maxEntries = MAX_ENTRIES }: BundleLimits = {},
 ): Promise<Bundle> {
   if (bytes.toString("latin1", 0, 4) === WASM_MAGIC) {
+    checkModule(bytes, name);
     return { revision: "", roots: [""], wasm: bytes, data: "{}", packages: [] };
   }
   if (bytes.length < 2 || bytes.readUInt16BE(0) !== GZIP_MAGIC) {
@@ -80,30 +89,33 @@ async function unpack(
   maxEntries: number,
 ): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
-  let total = 0;
   const archive = extract();
-  const unpacked = Readable.from([bytes]).pipe(createGunzip());
-  unpacked.on("error", (error) => archive.destroy(error));
-  unpacked.pipe(archive);
+  // Everything that comes out of the archive counts, headers and padding too: none of it may be without end.
+  const metered = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let total = 0;
+    for await (const chunk of source) {
+      total += chunk.length;
+      if (total > maxBytes) throw tooLarge(name, maxBytes);
+      yield chunk;
+    }
+  };
+  const unpacked = pipeline(Readable.from([bytes]), createGunzip(), metered, archive);
+  // What goes wrong there ends the archive, and is thrown by the loop below.
+  unpacked.catch(() => undefined);
+  let entries = 0;
   try {
     for await (const entry of archive) {
       const { header } = entry;
-      const path = safePath(header.name, name);
-      if (header.type === "symlink" || header.type === "link") {
-        throw invalid(name, `it has a link, ${quote(header.name)}`, "pack files only");
-      }
+      if (++entries > maxEntries)
+        throw invalid(name, `it has more than ${maxEntries} entries`, "make it smaller");
+      const path = checkedPath(header, name);
+      // The size that it claims is enough to refuse it, before there is anything to keep.
+      if ((header.size ?? 0) > maxBytes) throw tooLarge(name, maxBytes);
       const chunks: Buffer[] = [];
-      for await (const chunk of entry as AsyncIterable<Buffer>) {
-        total += chunk.length;
-        if (total > maxBytes)
-          throw invalid(name, `it unpacks to more than ${maxBytes} bytes`, "make it smaller");
-        chunks.push(chunk);
-      }
-      if (header.type !== "file") continue;
-      if (files.size >= maxEntries)
-        throw invalid(name, `it has more than ${maxEntries} files`, "make it smaller");
-      files.set(path, Buffer.concat(chunks));
+      for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
+      if (header.type === "file") files.set(path, Buffer.concat(chunks));
     }
+    await unpacked;
   } catch (error) {
     if (error instanceof BridgeError) throw error;
     throw new BridgeError(
@@ -111,10 +123,15 @@ async function unpack(
       `The bundle ${quote(name)} is damaged (${messageOf(error)}); build or copy it again.`,
       { cause: error },
     );
-  } finally {
-    unpacked.destroy();
   }
   return files;
+}
+
+function checkedPath({ name: path, type }: Header, name: string): string {
+  if (type === "symlink" || type === "link") {
+    throw invalid(name, `it has a link, ${quote(path)}`, "pack files only");
+  }
+  return safePath(path, name);
 }
 
 /** `opa build` writes names with a leading slash; nothing may lead out of the archive. */
@@ -134,23 +151,37 @@ function assemble(files: ReadonlyMap<string, Buffer>, name: string): Bundle {
   if (wasm === undefined) {
     throw invalid(
       name,
-      "it has no policy.wasm",
+      `it has no ${module ?? "policy.wasm"}`,
       "build it with: nats-opa-bridge build ./policies -e PATH",
     );
   }
-  let data = "{}";
+  checkModule(wasm, name);
+  const data: string[] = [];
   const packages: string[][] = [];
   for (const [path, content] of files) {
     const folders = path.split("/");
     const file = folders.pop()!;
     if (file === "data.json" || file === "data.yaml" || file === "data.yml") {
-      data = mergeObjects(data, nest(folders, readData(content, file, path, name)));
+      data.push(nest(folders, readData(content, path, name)));
     } else if (file.endsWith(".rego")) {
       const packagePath = packageOf(content.toString("utf8"));
       if (packagePath !== undefined) packages.push(packagePath);
     }
   }
-  return { revision: manifest.revision, roots: manifest.roots, wasm, data, packages };
+  const { revision, roots } = manifest;
+  return { revision, roots, wasm, data: mergeAll(data), packages };
+}
+
+function checkModule(wasm: Buffer, name: string): void {
+  if (WebAssembly.validate(wasm as BufferSource)) return;
+  throw invalid(name, "its policy is not a WebAssembly module", "build or copy it again");
+}
+
+/** Two by two, so that thousands of small files don't each cost the time of all before them. */
+function mergeAll(texts: readonly string[]): string {
+  if (texts.length < 2) return texts[0] ?? "{}";
+  const half = texts.length >> 1;
+  return mergeObjects(mergeAll(texts.slice(0, half)), mergeAll(texts.slice(half)));
 }
 
 function readManifest(
@@ -160,30 +191,50 @@ function readManifest(
   if (content === undefined) return { revision: "", roots: [""] };
   let manifest: unknown;
   try {
-    manifest = JSON.parse(content.toString("utf8"));
+    manifest = JSON.parse(textOf(content));
   } catch (error) {
     throw invalid(name, `its .manifest is not JSON (${messageOf(error)})`, "build it anew");
   }
-  const { revision = "", roots = [""], wasm = [] } = (manifest ?? {}) as Record<string, unknown>;
-  const isText = (value: unknown): value is string => typeof value === "string";
-  if (!isText(revision) || !Array.isArray(roots) || !roots.every(isText) || !Array.isArray(wasm)) {
-    throw invalid(name, "its .manifest has a field of the wrong type", "build it anew");
+  const wrong = (field: string): BridgeError =>
+    invalid(name, `its .manifest has ${field} of the wrong type`, "build it anew");
+  if (!isMap(manifest)) {
+    throw invalid(name, "its .manifest does not hold an object", "build it anew");
   }
-  const module = (wasm[0] as { module?: unknown } | undefined)?.module;
-  return { revision, roots, ...(isText(module) && { module: safePath(module, name) }) };
+  const { revision = "", roots = [""], wasm = [] } = manifest;
+  if (typeof revision !== "string") throw wrong("a revision");
+  if (!isTexts(roots)) throw wrong("roots");
+  const modules = Array.isArray(wasm) ? wasm.map((item) => isMap(item) && item["module"]) : [false];
+  if (!isTexts(modules)) throw wrong("wasm");
+  const [module, ...others] = new Set(modules.map((path) => safePath(path, name)));
+  if (others.length > 0) {
+    throw invalid(name, `it has ${others.length + 1} modules`, "build all entrypoints into one");
+  }
+  return { revision, roots, ...(module !== undefined && { module }) };
 }
 
-function readData(content: Buffer, file: string, path: string, name: string): string {
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+/** Throws where the bytes are not UTF-8. */
+function textOf(content: Buffer): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(content);
+}
+
+function readData(content: Buffer, path: string, name: string): string {
+  const isJson = path.endsWith(".json");
   let text: string | undefined;
-  if (file === "data.json") text = parseJsonText(content.toString("utf8"));
-  else {
-    try {
-      text = JSON.stringify(parseYaml(content.toString("utf8")) ?? {});
-    } catch (error) {
-      throw invalid(name, `${quote(path)} is not YAML (${messageOf(error)})`, "correct it");
-    }
+  try {
+    text = isJson ? jsonOf(textOf(content)) : yamlToJson(textOf(content));
+  } catch (error) {
+    const format = isJson ? "JSON" : "YAML";
+    throw invalid(name, `${quote(path)} is not ${format} (${messageOf(error)})`, "correct it");
   }
-  if (text === undefined || !isObjectText(text)) {
+  if (!isObjectText(text)) {
     throw invalid(
       name,
       `${quote(path)} does not hold an object`,
@@ -200,6 +251,26 @@ function readData(content: Buffer, file: string, path: string, name: string): st
   return text;
 }
 
+function jsonOf(text: string): string {
+  JSON.parse(text);
+  return parseJsonText(text)!;
+}
+
+/** An empty file is an object without fields. Integers keep their digits, whatever their size. */
+function yamlToJson(text: string): string {
+  const value: unknown = parseYaml(text, { intAsBigInt: true, logLevel: "error" }) ?? {};
+  return repairSurrogates(jsonText(value));
+}
+
+function jsonText(value: unknown): string {
+  if (typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(",")}]`;
+  if (isMap(value)) {
+    return objectText(Object.entries(value).map(([name, item]) => [name, jsonText(item)]));
+  }
+  return JSON.stringify(value) ?? "null";
+}
+
 function nest(folders: readonly string[], text: string): string {
   return folders.reduceRight((inner, folder) => objectText([[folder, inner]]), text);
 }
@@ -210,6 +281,10 @@ function packageOf(rego: string): string[] | undefined {
   if (reference === undefined) return undefined;
   const segments = reference.matchAll(/\["([^"]*)"\]|([^.[\]]+)/g);
   return [...segments].map(([, quoted, plain]) => quoted ?? plain!);
+}
+
+function tooLarge(name: string, maxBytes: number): BridgeError {
+  return invalid(name, `it unpacks to more than ${maxBytes} bytes`, "make it smaller");
 }
 
 function invalid(name: string, what: string, remedy: string): BridgeError {
