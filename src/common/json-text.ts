@@ -1,3 +1,17 @@
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COMMA,
+  nameAt,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipSpace,
+  skipString,
+  skipValue,
+  valueAfterName,
+} from "./json-scan.ts";
+
 /**
  * Work on JSON as text. Values travel from NATS to policies and answers without being parsed and written
  * again, because that would change integers beyond 2^53 and number formats (RFC 8259 leaves both open).
@@ -5,108 +19,134 @@
  * Every function but {@link parseJsonText} expects text that `JSON.parse` has already accepted.
  */
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
-}
-
-function skipSpace(text: string, index: number): number {
-  while (index < text.length && isSpace(text.charCodeAt(index))) index++;
-  return index;
-}
-
-/** `index` stands on the opening quote; the answer is the index behind the closing one. */
-function skipString(text: string, index: number): number {
-  for (;;) {
-    index = text.indexOf('"', index + 1);
-    let backslashes = 0;
-    while (text.charCodeAt(index - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return index + 1;
-  }
-}
-
-/** `index` stands on a value's first character; the answer is the index behind its last one. */
-function skipValue(text: string, index: number): number {
-  const first = text.charCodeAt(index);
-  if (first === QUOTE) return skipString(text, index);
-  if (first !== OPEN_BRACE && first !== OPEN_BRACKET) {
-    for (; index < text.length; index++) {
-      const code = text.charCodeAt(index);
-      if (code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || isSpace(code)) break;
-    }
-    return index;
-  }
-  let depth = 0;
-  for (;;) {
-    const code = text.charCodeAt(index);
-    if (code === QUOTE) {
-      index = skipString(text, index);
-      continue;
-    }
-    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-    else if ((code === CLOSE_BRACE || code === CLOSE_BRACKET) && --depth === 0) return index + 1;
-    index++;
-  }
-}
-
 /** Whether the text is a JSON object. */
 export function isObjectText(text: string): boolean {
   return text.charCodeAt(skipSpace(text, 0)) === OPEN_BRACE;
 }
 
+/** An object's fields: name → the value's own text, or in turn its fields where it was split. */
+export type Fields = Map<string, string | Fields>;
+
 /**
- * The fields of an object's text: name → the value's own text. As in `JSON.parse`, the last of equal names counts.
+ * The fields of an object's text. A field that is an object is split in turn where `deeper` answers with a
+ * guide for what is in it. As in `JSON.parse`, the last of equal names counts.
+ *
+ * One pass whatever is split, so a value that repeats one name level by level costs no more than another.
  */
-export function objectFields(text: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  let index = skipSpace(text, skipSpace(text, 0) + 1);
-  while (text.charCodeAt(index) === QUOTE) {
-    const nameEnd = skipString(text, index);
-    const name = JSON.parse(text.slice(index, nameEnd)) as string;
-    index = skipSpace(text, nameEnd);
-    if (text.charCodeAt(index) === COLON) index = skipSpace(text, index + 1);
-    const end = skipValue(text, index);
-    fields.set(name, text.slice(index, end));
-    index = skipSpace(text, end);
-    if (text.charCodeAt(index) === COMMA) index = skipSpace(text, index + 1);
+export function splitObject<Guide>(
+  text: string,
+  guide: Guide,
+  deeper: (guide: Guide, name: string) => Guide | undefined,
+): Fields {
+  const whole: Fields = new Map();
+  const outer: { readonly fields: Fields; readonly guide: Guide }[] = [];
+  let fields = whole;
+  let index = skipSpace(text, 0) + 1;
+  for (;;) {
+    index = skipSpace(text, index);
+    const code = text.charCodeAt(index);
+    if (code === COMMA) index++;
+    else if (code === QUOTE) {
+      const nameEnd = skipString(text, index);
+      const name = nameAt(text, index, nameEnd);
+      const start = valueAfterName(text, nameEnd);
+      const inside = text.charCodeAt(start) === OPEN_BRACE ? deeper(guide, name) : undefined;
+      if (inside === undefined) {
+        index = skipValue(text, start);
+        fields.set(name, text.slice(start, index));
+      } else {
+        const inner: Fields = new Map();
+        fields.set(name, inner);
+        outer.push({ fields, guide });
+        fields = inner;
+        guide = inside;
+        index = start + 1;
+      }
+    } else {
+      const back = outer.pop();
+      if (back === undefined) return whole;
+      ({ fields, guide } = back);
+      index++;
+    }
   }
-  return fields;
 }
 
-function arrayElement(text: string, position: number): string | undefined {
-  let index = skipSpace(text, skipSpace(text, 0) + 1);
-  for (let at = 0; text.charCodeAt(index) !== CLOSE_BRACKET; at++) {
-    const end = skipValue(text, index);
-    if (at === position) return text.slice(index, end);
-    index = skipSpace(text, end);
-    if (text.charCodeAt(index) === COMMA) index = skipSpace(text, index + 1);
-  }
-  return undefined;
+/** The fields of an object's text: name → the value's own text. As in `JSON.parse`, the last of equal names counts. */
+export function objectFields(text: string): Map<string, string> {
+  return splitObject(text, undefined, () => undefined) as Map<string, string>;
 }
+
+const POSITION = /^(?:0|[1-9]\d{0,9})$/;
 
 /**
  * The text found by following `path` into a value, or undefined. A decimal number follows into an array,
- * as a path of OPA's data API does.
+ * as a path of OPA's data API does, but not with one of the first `objectsOnly` segments.
+ *
+ * One pass whatever the path, which may come from anybody.
  */
-export function textAt(text: string, path: readonly string[]): string | undefined {
-  let current: string | undefined = text;
-  for (const segment of path) {
-    if (current === undefined) return undefined;
-    const first = current.charCodeAt(skipSpace(current, 0));
-    if (first === OPEN_BRACE) current = objectFields(current).get(segment);
-    else if (first === OPEN_BRACKET && /^(?:0|[1-9]\d{0,9})$/.test(segment)) {
-      current = arrayElement(current, Number(segment));
-    } else return undefined;
+export function textAt(text: string, path: readonly string[], objectsOnly = 0): string | undefined {
+  if (path.length === 0) return text;
+  // The containers entered so far, one for each segment followed: an object, or the next position of an array.
+  const entered: (number | undefined)[] = [];
+  let found: string | undefined;
+  let index = skipSpace(text, 0);
+  for (;;) {
+    // `index` stands on the value that the first `depth` segments lead to. An equal name may have led here before.
+    const depth = entered.length;
+    const code = text.charCodeAt(index);
+    found = undefined;
+    if (depth === path.length) {
+      const end = skipValue(text, index);
+      found = text.slice(index, end);
+      index = end;
+    } else if (code === OPEN_BRACE) {
+      entered.push(undefined);
+      index++;
+    } else if (code === OPEN_BRACKET && depth >= objectsOnly && POSITION.test(path[depth]!)) {
+      entered.push(0);
+      index++;
+    } else index = skipValue(text, index);
+
+    index = nextOnPath(text, index, path, entered);
+    if (entered.length === 0) return found;
   }
-  return current;
+}
+
+/** From inside of the containers entered, the index of the next value that the path leads to; leaves those that end before. */
+function nextOnPath(
+  text: string,
+  index: number,
+  path: readonly string[],
+  entered: (number | undefined)[],
+): number {
+  while (entered.length > 0) {
+    index = skipSpace(text, index);
+    const code = text.charCodeAt(index);
+    if (code === COMMA) {
+      index++;
+      continue;
+    }
+    if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      entered.pop();
+      index++;
+      continue;
+    }
+    const last = entered.length - 1;
+    const segment = path[last]!;
+    const position = entered[last];
+    let onPath: boolean;
+    if (position === undefined) {
+      const nameEnd = skipString(text, index);
+      onPath = nameAt(text, index, nameEnd) === segment;
+      index = valueAfterName(text, nameEnd);
+    } else {
+      onPath = position === Number(segment);
+      entered[last] = position + 1;
+    }
+    if (onPath) return index;
+    index = skipValue(text, index);
+  }
+  return index;
 }
 
 /** How deep arrays and objects are nested in a value; 0 for a scalar. */
@@ -161,21 +201,52 @@ export function parseJsonText(text: string): string | undefined {
 }
 
 /** The text of an object with these fields. */
-export function objectText(fields: Iterable<readonly [name: string, text: string]>): string {
+export function objectText(
+  fields: Iterable<readonly [name: string, value: string | Fields]>,
+): string {
+  const open = [fields[Symbol.iterator]()];
   let text = "{";
-  for (const [name, value] of fields) {
-    text += `${text.length > 1 ? "," : ""}${JSON.stringify(name)}:${value}`;
+  let separator = "";
+  for (;;) {
+    const next = open.at(-1)!.next();
+    if (next.done === true) {
+      text += "}";
+      separator = ",";
+      open.pop();
+      if (open.length === 0) return text;
+      continue;
+    }
+    const [name, value] = next.value;
+    text += `${separator}${JSON.stringify(name)}:`;
+    separator = ",";
+    if (typeof value === "string") text += value;
+    else {
+      text += "{";
+      separator = "";
+      open.push(value[Symbol.iterator]());
+    }
   }
-  return `${text}}`;
 }
 
 /** Two objects in one, field by field and level by level; where they can't both stand, `over` does. */
 export function mergeObjects(under: string, over: string): string {
-  const fields = objectFields(under);
-  for (const [name, text] of objectFields(over)) {
-    const below = fields.get(name);
-    const both = below !== undefined && isObjectText(below) && isObjectText(text);
-    fields.set(name, both ? mergeObjects(below, text) : text);
+  // The shorter one is split all the way down, the longer one only where the shorter one has an object too.
+  const shorter = under.length < over.length ? under : over;
+  const outline = splitObject(shorter, true, () => true);
+  const other = splitObject(shorter === under ? over : under, outline, (fields, name) => {
+    const inside = fields.get(name);
+    return typeof inside === "string" ? undefined : inside;
+  });
+  const [merged, upper] = shorter === under ? [outline, other] : [other, outline];
+  const pairs: [under: Fields, over: Fields][] = [[merged, upper]];
+  for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
+    const [below, above] = pair;
+    for (const [name, value] of above) {
+      const lower = below.get(name);
+      if (typeof value === "string" || lower === undefined || typeof lower === "string") {
+        below.set(name, value);
+      } else pairs.push([lower, value]);
+    }
   }
-  return objectText(fields);
+  return objectText(merged);
 }

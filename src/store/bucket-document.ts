@@ -1,4 +1,4 @@
-import { Document, type DocumentEntry } from "./document.ts";
+import { Document, type DocumentEntry, type DocumentPart } from "./document.ts";
 import type { StoredValue } from "./value.ts";
 
 /** What happened to one key: a value, a value that must not be shown, or (with neither) the key's removal. */
@@ -77,6 +77,7 @@ export class BucketDocument {
     else this.#binary.delete(key);
 
     if (shown === undefined) return previous && { previous };
+    if (previous?.revision === revision && previous.text === shown.text) return undefined;
     return { ...(previous && { previous }), current: { text: shown.text, revision } };
   }
 
@@ -95,6 +96,16 @@ export class BucketDocument {
 
   entries(path?: readonly string[]): Iterable<[key: string, entry: DocumentEntry]> {
     return this.#document.entries(path);
+  }
+
+  /** The pieces that make up the document; may be read while it changes. */
+  parts(): Iterable<DocumentPart> {
+    return this.#document.parts();
+  }
+
+  /** The smallest piece that must be set anew for the document to be right after this key has changed. */
+  partAt(key: string): DocumentPart {
+    return this.#document.partAt(key);
   }
 
   /** Keys that are refused, with the reason. */

@@ -1,9 +1,18 @@
-import { isObjectText, objectFields, objectText, textAt } from "../common/json-text.ts";
+import { type Fields, isObjectText, objectText, splitObject, textAt } from "../common/json-text.ts";
 
 /** The value that a key holds in a document, and the revision that put it there. */
 export interface DocumentEntry {
   readonly text: string;
   readonly revision: number;
+}
+
+/**
+ * A piece of a document that is determined on its own: a value with all that overlays it. Undefined text:
+ * nothing stands at the path any more.
+ */
+export interface DocumentPart {
+  readonly path: readonly string[];
+  readonly text: string | undefined;
 }
 
 class Node {
@@ -101,23 +110,26 @@ export class Document {
 
   /** The JSON text of the document at `path`, or undefined where there is nothing. An empty document is `{}`. */
   text(path: readonly string[] = []): string | undefined {
-    let node: Node | undefined = this.#root;
-    let inherited: string | undefined;
+    let node = this.#root;
+    // The value nearest above, and how many segments lead to it: it also decides what stands further down.
+    let own: string | undefined;
+    let ownDepth = 0;
     for (const [depth, segment] of path.entries()) {
-      const own: string | undefined = node.text ?? inherited;
-      const child: Node | undefined = node.children?.get(segment);
+      const child = node.children?.get(segment);
       if (child === undefined) {
-        // Below the deepest key there is only what its own value holds.
-        if (own === undefined || (node.children !== undefined && !isObjectText(own)))
-          return undefined;
-        return textAt(own, path.slice(depth));
+        // Below the deepest key there is only what a value holds. Where there are deeper keys, only an
+        // object is in sight.
+        const objectsOnly = depth - ownDepth + (node.children === undefined ? 0 : 1);
+        return own && textAt(own, path.slice(ownDepth), objectsOnly);
       }
-      inherited =
-        own !== undefined && isObjectText(own) ? objectFields(own).get(segment) : undefined;
       node = child;
+      if (node.text !== undefined) {
+        own = node.text;
+        ownDepth = depth + 1;
+      }
     }
-    if (node === this.#root && node.children === undefined) return "{}";
-    return render(node, inherited);
+    const inherited = path.slice(ownDepth);
+    return render(node, own && textAt(own, inherited, inherited.length));
   }
 
   /** Every key with its entry; with a path, only the keys that decide what stands there: above, at and under it. */
@@ -132,6 +144,26 @@ export class Document {
       if (entry !== undefined && walked.length < path.length) yield [walked.join("."), entry];
     }
     yield* walk(node, walked.join("."));
+  }
+
+  /** The parts that make up the document, one after the other. May be read while the document changes. */
+  parts(): Generator<DocumentPart> {
+    return walkParts(this.#root, []);
+  }
+
+  /** The smallest part that must be set anew for the document to be right after this key has changed. */
+  partAt(key: string): DocumentPart {
+    const path = key.split(".");
+    let node = this.#root;
+    for (const [index, segment] of path.entries()) {
+      const child = node.children?.get(segment);
+      if (child === undefined) return { path: path.slice(0, index + 1), text: undefined };
+      if (child.text !== undefined) {
+        return { path: path.slice(0, index + 1), text: render(child, undefined) };
+      }
+      node = child;
+    }
+    return { path, text: render(node, undefined) };
   }
 
   #nodeAt(path: readonly string[]): Node | undefined {
@@ -161,14 +193,29 @@ function* walk(node: Node, key: string): Generator<[string, DocumentEntry]> {
   }
 }
 
-/** A node's document; `inherited` is what the value of a shorter key holds at the same place. */
-function render(node: Node, inherited: string | undefined): string {
-  const own = node.text ?? inherited;
-  if (node.children === undefined) return own!;
-  const fields =
-    own !== undefined && isObjectText(own) ? objectFields(own) : new Map<string, string>();
-  for (const [segment, child] of node.children) {
-    fields.set(segment, render(child, fields.get(segment)));
+function* walkParts(node: Node, path: readonly string[]): Generator<DocumentPart> {
+  for (const [segment, child] of node.children ?? []) {
+    const childPath = [...path, segment];
+    if (child.text === undefined) yield* walkParts(child, childPath);
+    else yield { path: childPath, text: render(child, undefined) };
+  }
+}
+
+/** The node under `name` where the fields of a value above it show through. */
+function showsThrough(node: Node, name: string): Node | undefined {
+  const child = node.children?.get(name);
+  return child?.children !== undefined && child.text === undefined ? child : undefined;
+}
+
+/** A node's document; `own` is its value, or what the value of a shorter key holds at the same place. */
+function render(node: Node, own: string | Fields | undefined): string {
+  if (node.children === undefined && typeof own === "string") return own;
+  let fields: Fields | undefined;
+  if (typeof own !== "string") fields = own;
+  else if (isObjectText(own)) fields = splitObject(own, node, showsThrough);
+  fields ??= new Map();
+  for (const [segment, child] of node.children ?? []) {
+    fields.set(segment, render(child, child.text ?? fields.get(segment)));
   }
   return objectText(fields);
 }

@@ -23,7 +23,7 @@ export interface Refusal {
  * counting the levels that its key adds, is refused rather than risking the policy's stack.
  */
 export function decodeValue(bytes: Uint8Array, keyDepth: number): StoredValue | Refusal {
-  if (keyDepth >= MAX_JSON_DEPTH)
+  if (keyDepth > MAX_JSON_DEPTH)
     return { refused: `its key has more than ${MAX_JSON_DEPTH} segments` };
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isUtf8(buffer)) return { text: JSON.stringify(buffer.toString("base64")), kind: "base64" };
