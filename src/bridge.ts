@@ -9,6 +9,7 @@ import { type ConnectionState, NatsLink } from "./nats/connection.ts";
 import type { BucketDemand } from "./policy/bucket-demand.ts";
 import { type Bundle, readBundle } from "./policy/bundle.ts";
 import { type DecideOptions, PolicyEngine } from "./policy/engine.ts";
+import type { ResidentFigures } from "./policy/resident-data.ts";
 import { PolicyStore } from "./store/policy-store.ts";
 import { BucketRules } from "./watch/bucket-rules.ts";
 import { BucketWatcherManager } from "./watch/manager.ts";
@@ -28,7 +29,12 @@ export interface CreateOptions {
 export interface BridgeStatus {
   readonly nats: ReturnType<NatsLink["status"]>;
   readonly policy:
-    { readonly revision: string; readonly entrypoints: readonly string[] } | undefined;
+    | {
+        readonly revision: string;
+        readonly entrypoints: readonly string[];
+        readonly resident: ResidentFigures;
+      }
+    | undefined;
   readonly watch: ReturnType<BucketWatcherManager["status"]>;
   readonly version: number;
 }
@@ -168,7 +174,11 @@ export class Bridge implements AsyncDisposable {
     const { policy } = this.engine;
     return {
       nats: this.#link.status(),
-      policy: policy && { revision: policy.revision, entrypoints: policy.entrypoints },
+      policy: policy && {
+        revision: policy.bundle.revision,
+        entrypoints: policy.entrypoints,
+        resident: policy.residentFigures,
+      },
       watch: this.manager.status(),
       version: this.store.version,
     };

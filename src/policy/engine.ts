@@ -1,5 +1,7 @@
+import { Mutex } from "async-mutex";
 import { within } from "../common/async.ts";
 import { isDeeperThan, MAX_JSON_DEPTH, textAt } from "../common/json-text.ts";
+import type { Logger } from "../common/logger.ts";
 import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { BucketDemand } from "./bucket-demand.ts";
@@ -16,6 +18,11 @@ export interface PolicyEngineOptions {
   readonly queryTimeoutMs: number;
   /** How many times a decision may wait for buckets. Default 32. */
   readonly maxSuspensions?: number;
+  /** The most that a policy's memory may grow to, in bytes. Default 4 GiB, WebAssembly's own limit. */
+  readonly maxMemoryBytes?: number;
+  /** Told when a bucket has outgrown the policy's memory; it should be unmounted. */
+  readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
+  readonly logger?: Logger;
 }
 
 export interface DecideOptions {
@@ -23,10 +30,13 @@ export interface DecideOptions {
   readonly strictBuiltinErrors?: boolean | undefined;
 }
 
+const MAX_WASM_BYTES = 4 * 1024 ** 3;
+
 /** Answers decisions with the active policy and the store's data. */
 export class PolicyEngine {
   readonly #options: PolicyEngineOptions;
   readonly #builtins: BuiltinRegistry;
+  readonly #activations = new Mutex();
   #policy: Policy | undefined;
 
   constructor(options: PolicyEngineOptions) {
@@ -44,9 +54,7 @@ export class PolicyEngine {
    * (`BUNDLE_INVALID`, `POLICY_ABI`, `POLICY_BUILTIN_MISSING`), the old one goes on.
    */
   async activate(bundle: Bundle): Promise<void> {
-    const policy = await Policy.load(bundle, this.#options.store, this.#builtins);
-    this.#options.store.reserve(policy.reservedPaths);
-    this.#policy = policy;
+    await this.#activations.runExclusive(() => this.#replace(bundle));
   }
 
   /**
@@ -74,12 +82,40 @@ export class PolicyEngine {
     const target = policy.target(path);
     if (target.entrypoint === undefined) return policy.baseDocument(target.rest);
     const query = new Query(options.strictBuiltinErrors === true);
+    policy.retain();
     try {
       const document = await this.#evaluate(policy, target.entrypoint, input, query);
       return document === undefined ? undefined : textAt(document, target.rest);
     } finally {
       query.end();
+      policy.release();
     }
+  }
+
+  async #replace(bundle: Bundle): Promise<void> {
+    const { store, maxMemoryBytes = MAX_WASM_BYTES, onOverBudget, logger } = this.#options;
+    const policy = await Policy.load(bundle, {
+      store,
+      builtins: this.#builtins,
+      maxMemoryBytes,
+      onOverBudget,
+      onWornOut: (worn) => this.#renew(worn),
+      logger,
+    });
+    store.reserve(policy.reservedPaths);
+    this.#policy?.retire();
+    this.#policy = policy;
+  }
+
+  /** Puts the same policy and its data into a new instance, beside the one that goes on meanwhile. */
+  #renew(worn: Policy): void {
+    void this.#activations
+      .runExclusive(async () => {
+        if (this.#policy === worn) await this.#replace(worn.bundle);
+      })
+      .catch((error: unknown) => {
+        this.#options.logger?.error({}, `the policy could not be renewed: ${messageOf(error)}`);
+      });
   }
 
   async #evaluate(

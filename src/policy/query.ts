@@ -1,6 +1,6 @@
 import type { BridgeError } from "../errors.ts";
 
-/** Stops an evaluation that needs a bucket which is not loaded yet; it is evaluated again once that is settled. */
+/** Says that an evaluation needs a bucket which is not loaded yet; it is made again once that is settled. */
 export class Suspension extends Error {
   readonly bucket: string;
 
@@ -19,11 +19,40 @@ export class Query {
   readonly #answers = new Map<string, string | undefined>();
   readonly #unavailable = new Map<string, BridgeError>();
   readonly #pins = new Map<string, () => void>();
-  /** The first builtin that failed, which is the decision's error when `strict`. */
-  failure: { readonly builtin: string; readonly message: string } | undefined;
+  #suspension: Suspension | undefined;
+  #failure: { readonly builtin: string; readonly message: string } | undefined;
 
   constructor(strict: boolean) {
     this.strict = strict;
+  }
+
+  /** To be called before each evaluation. */
+  begin(): void {
+    this.#suspension = undefined;
+    this.#failure = undefined;
+  }
+
+  /** What the evaluation waits for. */
+  get suspension(): Suspension | undefined {
+    return this.#suspension;
+  }
+
+  /** The first builtin that failed, which is the decision's error when `strict`. */
+  get failure(): { readonly builtin: string; readonly message: string } | undefined {
+    return this.#failure;
+  }
+
+  /** Whether the evaluation's result is known not to count. */
+  get isOver(): boolean {
+    return this.#suspension !== undefined || (this.strict && this.#failure !== undefined);
+  }
+
+  suspend(suspension: Suspension): void {
+    this.#suspension ??= suspension;
+  }
+
+  fail(builtin: string, message: string): void {
+    this.#failure ??= { builtin, message };
   }
 
   /** The answer that this question got first in this query. */

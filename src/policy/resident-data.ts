@@ -2,13 +2,30 @@ import { mergeObjects } from "../common/json-text.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
 
-/** Keeps the copy of the data that lives in an instance's memory equal to the store. */
-export interface ResidentData {
-  /** Brings the copy to the store's version. Called right before each evaluation; synchronous. */
-  sync(): void;
+/** What the data in an instance's memory amounts to. */
+export interface ResidentFigures {
+  readonly mode: "patched" | "replaced";
+  /** From the start of memory to where the data ends, in bytes. */
+  readonly heapBytes: number;
+  /** What the memory may grow to, in bytes. */
+  readonly maxBytes: number;
 }
 
-/** Resident data by replacement: everything is handed over anew whenever anything has changed. */
+/** Keeps the copy of the data that lives in an instance's memory equal to the store. */
+export interface ResidentData {
+  /** Brings the copy up to what the store holds now, a little at a time; to be awaited before the first evaluation. */
+  load(): Promise<void>;
+  /** Called right before each evaluation; the copy equals the store's version afterwards. Synchronous. */
+  sync(): void;
+  figures(): ResidentFigures;
+  /** Ends the following of the store. */
+  close(): void;
+}
+
+/**
+ * Resident data by replacement: everything is handed over anew whenever anything has changed. For modules
+ * without what patching needs.
+ */
 export class ReplacedData implements ResidentData {
   readonly #instance: WasmInstance;
   readonly #store: PolicyStore;
@@ -21,6 +38,10 @@ export class ReplacedData implements ResidentData {
     this.#bundleData = bundleData;
   }
 
+  async load(): Promise<void> {
+    this.sync();
+  }
+
   sync(): void {
     if (this.#version === this.#store.version) return;
     const watched = this.#store.text([])!;
@@ -28,5 +49,14 @@ export class ReplacedData implements ResidentData {
       this.#bundleData === "{}" ? watched : mergeObjects(this.#bundleData, watched),
     );
     this.#version = this.#store.version;
+  }
+
+  figures(): ResidentFigures {
+    const { dataEnd, memory } = this.#instance;
+    return { mode: "replaced", heapBytes: dataEnd, maxBytes: memory.maxBytes };
+  }
+
+  close(): void {
+    // Nothing is followed: the store is read when it is needed.
   }
 }

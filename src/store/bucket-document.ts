@@ -62,7 +62,7 @@ export class BucketDocument {
    */
   apply(change: KeyChange): { previous?: DocumentEntry; current?: DocumentEntry } | undefined {
     const { key, revision, value } = change;
-    const refused = value === undefined ? change.refused : this.#refuse?.(key);
+    const refused = change.refused ?? (value && this.#refuse?.(key));
     if (refused === undefined) this.#refused.delete(key);
     else this.#refused.set(key, refused);
 

@@ -159,7 +159,7 @@ export class Document {
       const child = node.children?.get(segment);
       if (child === undefined) return { path: path.slice(0, index + 1), text: undefined };
       if (child.text !== undefined) {
-        return { path: path.slice(0, index + 1), text: render(child, undefined) };
+        return { path: path.slice(0, index + 1), text: render(child, child.text) };
       }
       node = child;
     }
@@ -197,7 +197,7 @@ function* walkParts(node: Node, path: readonly string[]): Generator<DocumentPart
   for (const [segment, child] of node.children ?? []) {
     const childPath = [...path, segment];
     if (child.text === undefined) yield* walkParts(child, childPath);
-    else yield { path: childPath, text: render(child, undefined) };
+    else yield { path: childPath, text: render(child, child.text) };
   }
 }
 

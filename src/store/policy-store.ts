@@ -16,6 +16,13 @@ import type {
 /** Called for each commit, in order, before anybody else can write. Must not throw. */
 export type CommitListener = (commit: Commit) => void;
 
+/**
+ * Called before a bucket is mounted, to get ready for its document, which stays as it is meanwhile. May take its
+ * time; when it rejects, the bucket is not mounted. The answer undoes it, for a bucket that is not mounted
+ * after all; it does nothing once the bucket was mounted.
+ */
+export type MountPreparer = (bucket: string, document: BucketDocument) => Promise<() => void>;
+
 export interface PolicyStoreOptions {
   /** The bucket whose keys stand at the top of `data`; every other one stands at `data.nats.kv.<bucket>`. */
   readonly rootBucket?: string | undefined;
@@ -38,6 +45,7 @@ export class PolicyStore {
   readonly #writers = new Mutex();
   readonly #snapshots = new SnapshotLog((bucket) => this.#slots.get(bucket)?.document);
   readonly #listeners = new Set<CommitListener>();
+  readonly #preparers = new Set<MountPreparer>();
   readonly #onListenerError: (error: unknown) => void;
   #reserved = ReservedPaths.none;
   #version = 0;
@@ -109,6 +117,29 @@ export class PolicyStore {
   onCommit(listener: CommitListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Asks the preparer before each mount from now on; the answer ends that. */
+  onPrepare(preparer: MountPreparer): () => void {
+    this.#preparers.add(preparer);
+    return () => void this.#preparers.delete(preparer);
+  }
+
+  /**
+   * Lets every reader get ready for a document that will be mounted. Rejects when one can't, with what the
+   * others did undone. The answer undoes all, for a document that is not mounted after all.
+   */
+  async prepare(bucket: string, document: BucketDocument): Promise<() => void> {
+    const results = await Promise.allSettled(
+      [...this.#preparers].map((preparer) => preparer(bucket, document)),
+    );
+    const undo = (): void => {
+      for (const result of results) if (result.status === "fulfilled") result.value();
+    };
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return undo;
+    undo();
+    throw failed.reason;
   }
 
   /** Waits for the writers before, and answers with a transaction that must be committed or aborted. */

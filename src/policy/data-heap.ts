@@ -1,0 +1,107 @@
+import { BridgeError } from "../errors.ts";
+import type { WasmInstance } from "./wasm-instance.ts";
+
+const OK = 0;
+/** Room for what JSON text becomes on the heap, in bytes for each of its own: `[1,1,…]` is the worst case. */
+const GROWTH = 32;
+const SLACK_BYTES = 65_536;
+
+/** The calls of OPA's ABI 1.3 that keep freed blocks from one session to the next. */
+type HeapCalls = Required<
+  Pick<WasmInstance["exports"], "opa_heap_blocks_stash" | "opa_heap_blocks_restore">
+>;
+
+/**
+ * Changes the data in a policy's memory in place, in time proportional to the change.
+ *
+ * A session, between two evaluations: the heap's end is put back to where the data ends and the blocks that
+ * earlier sessions freed are brought out; after the changes, the free blocks are hidden from evaluations (which
+ * forget all that they allocate) and the data's new end is noted. An evaluation that failed in the middle
+ * leaves no trace, because a session never starts from where an evaluation stopped.
+ */
+export class DataHeap {
+  readonly #instance: WasmInstance;
+  readonly #calls: HeapCalls;
+
+  /** Whether an instance's module has what this needs (ABI 1.3, OPA 0.61 and later). */
+  static supports({ minorVersion, exports }: WasmInstance): boolean {
+    return (
+      minorVersion >= 3 &&
+      exports.opa_heap_blocks_stash !== undefined &&
+      exports.opa_heap_blocks_restore !== undefined
+    );
+  }
+
+  constructor(instance: WasmInstance) {
+    this.#instance = instance;
+    this.#calls = instance.exports as HeapCalls;
+  }
+
+  /** Bytes from the start of memory to where the data ends. */
+  get end(): number {
+    return this.#instance.dataEnd;
+  }
+
+  /**
+   * Runs changes as one session. What it throws comes out, after the session has been ended: the changes made
+   * until then stand.
+   */
+  session<T>(change: () => T): T {
+    const { exports } = this.#instance;
+    exports.opa_heap_ptr_set(this.#instance.dataEnd);
+    this.#calls.opa_heap_blocks_restore();
+    try {
+      return change();
+    } catch (error) {
+      this.#instance.restoreStack();
+      throw error;
+    } finally {
+      this.#calls.opa_heap_blocks_stash();
+      this.#instance.dataEnd = exports.opa_heap_ptr_get();
+    }
+  }
+
+  /** A new value from JSON text, not yet part of anything. Within a session. */
+  parse(text: string): number {
+    const { memory, exports } = this.#instance;
+    // The text lies at the far end of the memory, so that it takes no block of the heap.
+    const room = text.length * 3;
+    memory.ensure(exports.opa_heap_ptr_get() + room * (GROWTH + 1) + SLACK_BYTES);
+    const address = memory.size - room;
+    const value = exports.opa_json_parse(address, memory.write(text, address));
+    if (value === 0) throw damaged("a value could not be parsed");
+    return value;
+  }
+
+  /** Puts a value at a path under `base`, making the objects on the way; what stood there is freed. */
+  link(base: number, path: readonly string[], value: number): void {
+    const { exports } = this.#instance;
+    const pathValue = this.parse(JSON.stringify(path));
+    const result = exports.opa_value_add_path(base, pathValue, value);
+    exports.opa_value_free(pathValue);
+    if (result !== OK) throw damaged(`a value could not be set (${result})`);
+  }
+
+  /** As {@link link}, with a new value from JSON text. */
+  put(base: number, path: readonly string[], text: string): void {
+    this.link(base, path, this.parse(text));
+  }
+
+  /** Removes what stands at a path under `base`, and frees it. */
+  remove(base: number, path: readonly string[]): void {
+    const { exports } = this.#instance;
+    const pathValue = this.parse(JSON.stringify(path));
+    const result = exports.opa_value_remove_path(base, pathValue);
+    exports.opa_value_free(pathValue);
+    if (result !== OK) throw damaged(`a value could not be removed (${result})`);
+  }
+
+  /** Frees a value that is part of nothing. */
+  free(value: number): void {
+    this.#instance.exports.opa_value_free(value);
+  }
+}
+
+function damaged(what: string): BridgeError {
+  return new BridgeError("EVALUATION_FAILED", `The policy's data could not be changed: ${what}.`);
+}

@@ -1,0 +1,289 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { mergeObjects } from "../common/json-text.ts";
+import { BridgeError, messageOf, quote } from "../errors.ts";
+import type { BucketDocument } from "../store/bucket-document.ts";
+import type { DocumentPart } from "../store/document.ts";
+import type { PolicyStore } from "../store/policy-store.ts";
+import type { Change, Commit } from "../store/transaction.ts";
+import { DataHeap } from "./data-heap.ts";
+import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
+import type { WasmInstance } from "./wasm-instance.ts";
+
+export interface PatchedDataOptions {
+  readonly instance: WasmInstance;
+  readonly store: PolicyStore;
+  readonly bundleData: string;
+  /** Told when a change did not fit in; the bucket must go. */
+  readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
+  /** Told when a new instance would do better: patching has failed, or the memory is too fragmented. */
+  readonly onWornOut?: (reason: string) => void;
+}
+
+/** How long one slice of staging may keep the event loop, in milliseconds. */
+const SLICE_MS = 1;
+/** How many parts are set between two looks at the clock. */
+const PARTS_PER_LOOK = 16;
+/** Loads are refused above this share of the memory, changes above the next: evaluations need room too. */
+const LOAD_SHARE = 0.85;
+const CHANGE_SHARE = 0.92;
+
+/** A document that is being put into memory, or has been, beside the visible data. */
+interface Staging {
+  readonly bucket: string;
+  readonly document: BucketDocument;
+  /** The objects that will stand at the top when it is linked: for a bucket one, for the root one for each name. */
+  readonly tops: Map<string, number>;
+  /** Keys that changed while the document was staged. */
+  readonly dirty: Set<string>;
+  discarded: boolean;
+}
+
+/**
+ * Resident data patched in place: each commit of the store becomes patches, at once, in time proportional to the
+ * change. Loads are staged in slices beside the visible data and become visible by one link.
+ */
+export class PatchedData implements ResidentData {
+  readonly #options: PatchedDataOptions;
+  readonly #heap: DataHeap;
+  readonly #kv: number;
+  readonly #staged = new Map<BucketDocument, Staging>();
+  /** The documents that are linked, and where the bucket's object is. */
+  readonly #linked = new Map<
+    string,
+    { readonly document: BucketDocument; readonly address: number }
+  >();
+  readonly #unsubscribe: readonly (() => void)[];
+  /** Takes over when patching has failed. */
+  #replacement: ReplacedData | undefined;
+
+  constructor(options: PatchedDataOptions) {
+    this.#options = options;
+    const { instance, store, bundleData } = options;
+    instance.setData(mergeObjects(bundleData, '{"nats":{"kv":{}}}'));
+    this.#heap = new DataHeap(instance);
+    this.#kv = this.#heap.session(() => {
+      const kv = this.#heap.parse("{}");
+      this.#heap.link(instance.dataAddress, ["nats", "kv"], kv);
+      return kv;
+    });
+    this.#unsubscribe = [
+      store.onPrepare((bucket, document) => this.#prepare(bucket, document)),
+      store.onCommit((commit) => this.#commit(commit)),
+    ];
+  }
+
+  async load(): Promise<void> {
+    const { store } = this.#options;
+    for (const bucket of store.buckets()) {
+      const document = store.bucket(bucket);
+      if (document === undefined || this.#linked.has(bucket)) continue;
+      const staging = await this.#stage(bucket, document);
+      // It may have been replaced or taken away meanwhile; whoever did has told us.
+      if (store.bucket(bucket) === document) this.#change(() => this.#link(staging), bucket);
+      else this.#discard(staging);
+    }
+  }
+
+  sync(): void {
+    this.#replacement?.sync();
+  }
+
+  figures(): ResidentFigures {
+    const { maxBytes } = this.#options.instance.memory;
+    return this.#replacement?.figures() ?? { mode: "patched", heapBytes: this.#heap.end, maxBytes };
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  async #prepare(bucket: string, document: BucketDocument): Promise<() => void> {
+    if (this.#replacement !== undefined) return () => undefined;
+    const staging = await this.#stage(bucket, document);
+    return () => this.#discard(staging);
+  }
+
+  /** Puts a document into memory beside the visible data, a slice at a time. */
+  async #stage(bucket: string, document: BucketDocument): Promise<Staging> {
+    const staging: Staging = {
+      bucket,
+      document,
+      tops: new Map(),
+      dirty: new Set(),
+      discarded: false,
+    };
+    this.#staged.set(document, staging);
+    const parts = document.parts()[Symbol.iterator]();
+    try {
+      for (let done = false; !done && this.#replacement === undefined;) {
+        this.#refuseWhenFull(bucket, LOAD_SHARE);
+        done = this.#heap.session(() => this.#stageSlice(staging, parts));
+        if (!done) await nextTurn();
+        if (staging.discarded) break;
+      }
+    } catch (error) {
+      this.#discard(staging);
+      throw overBudget(bucket, error);
+    }
+    return staging;
+  }
+
+  #stageSlice(staging: Staging, parts: Iterator<DocumentPart>): boolean {
+    const end = performance.now() + SLICE_MS;
+    do {
+      for (let count = 0; count < PARTS_PER_LOOK; count++) {
+        const next = parts.next();
+        if (next.done === true) return true;
+        this.#stagePart(staging, next.value);
+      }
+    } while (performance.now() < end);
+    return false;
+  }
+
+  #stagePart({ bucket, tops }: Staging, { path, text }: DocumentPart): void {
+    const isRoot = bucket === this.#options.store.rootBucket;
+    const top = isRoot ? path[0]! : "";
+    const rest = isRoot ? path.slice(1) : path;
+    if (rest.length === 0) {
+      tops.set(top, this.#heap.parse(text!));
+      return;
+    }
+    let base = tops.get(top);
+    if (base === undefined) tops.set(top, (base = this.#heap.parse("{}")));
+    this.#heap.put(base, rest, text!);
+  }
+
+  #discard(staging: Staging): void {
+    if (staging.discarded || this.#staged.get(staging.document) !== staging) return;
+    staging.discarded = true;
+    this.#staged.delete(staging.document);
+    if (this.#replacement !== undefined) return;
+    this.#heap.session(() => {
+      for (const address of staging.tops.values()) this.#heap.free(address);
+    });
+  }
+
+  #commit({ changes }: Commit): void {
+    if (this.#replacement !== undefined) return;
+    let bucket = "";
+    this.#change(() => {
+      for (const change of changes) {
+        ({ bucket } = change);
+        this.#apply(change);
+      }
+    }, bucket);
+    this.#reportWhenFull(changes);
+  }
+
+  /** Runs changes of the visible data; when they fail, replacement takes over, which can't be half done. */
+  #change(change: () => void, bucket: string): void {
+    try {
+      this.#heap.session(change);
+    } catch (error) {
+      const { instance, store, bundleData, onWornOut } = this.#options;
+      this.#staged.clear();
+      this.#replacement = new ReplacedData(instance, store, bundleData);
+      onWornOut?.(`bucket ${quote(bucket)}: ${messageOf(error)}`);
+    }
+  }
+
+  #apply(change: Change): void {
+    const { bucket } = change;
+    switch (change.type) {
+      case "mount":
+        return this.#mount(bucket, change.document);
+      case "unmount":
+        return this.#unlink(bucket);
+      case "put":
+      case "delete":
+        return this.#patch(bucket, change.key);
+    }
+  }
+
+  #mount(bucket: string, document: BucketDocument): void {
+    const staging = this.#staged.get(document) ?? this.#stageAtOnce(bucket, document);
+    this.#link(staging);
+  }
+
+  /** For documents that nobody prepared. */
+  #stageAtOnce(bucket: string, document: BucketDocument): Staging {
+    const staging: Staging = {
+      bucket,
+      document,
+      tops: new Map(),
+      dirty: new Set(),
+      discarded: false,
+    };
+    for (const part of document.parts()) this.#stagePart(staging, part);
+    return staging;
+  }
+
+  #link({ bucket, document, tops, dirty }: Staging): void {
+    const { instance, store } = this.#options;
+    this.#unlink(bucket);
+    this.#staged.delete(document);
+    let address = instance.dataAddress;
+    if (bucket === store.rootBucket) {
+      for (const [top, value] of tops) this.#heap.link(address, [top], value);
+    } else {
+      address = tops.get("") ?? this.#heap.parse("{}");
+      this.#heap.link(this.#kv, [bucket], address);
+    }
+    this.#linked.set(bucket, { document, address });
+    for (const key of dirty) this.#patch(bucket, key);
+  }
+
+  #unlink(bucket: string): void {
+    const linked = this.#linked.get(bucket);
+    if (linked === undefined) return;
+    this.#linked.delete(bucket);
+    if (bucket !== this.#options.store.rootBucket) {
+      this.#heap.remove(this.#kv, [bucket]);
+      return;
+    }
+    const tops = new Set<string>();
+    for (const { path } of linked.document.parts()) tops.add(path[0]!);
+    for (const top of tops) this.#heap.remove(linked.address, [top]);
+  }
+
+  #patch(bucket: string, key: string): void {
+    const linked = this.#linked.get(bucket);
+    if (linked === undefined) {
+      const document = this.#options.store.bucket(bucket);
+      if (document !== undefined) this.#staged.get(document)?.dirty.add(key);
+      return;
+    }
+    const { path, text } = linked.document.partAt(key);
+    if (text === undefined) this.#heap.remove(linked.address, path);
+    else this.#heap.put(linked.address, path, text);
+  }
+
+  #refuseWhenFull(bucket: string, share: number): void {
+    const { maxBytes } = this.#options.instance.memory;
+    if (this.#heap.end <= maxBytes * share) return;
+    throw new BridgeError(
+      "BUCKET_OVER_BUDGET",
+      `Bucket ${quote(bucket)} does not fit into the policy's memory of ${maxBytes} bytes; raise plugins.nats.max_policy_memory, or watch fewer or smaller buckets.`,
+    );
+  }
+
+  #reportWhenFull(changes: readonly Change[]): void {
+    const last = changes.findLast(({ type }) => type === "put");
+    if (last === undefined) return;
+    try {
+      this.#refuseWhenFull(last.bucket, CHANGE_SHARE);
+    } catch (error) {
+      this.#options.onOverBudget?.(last.bucket, error as BridgeError);
+    }
+  }
+}
+
+/** Memory that can't be had shows as a RangeError of the engine or as a trap; both mean the same here. */
+function overBudget(bucket: string, error: unknown): BridgeError {
+  if (error instanceof BridgeError) return error;
+  return new BridgeError(
+    "BUCKET_OVER_BUDGET",
+    `Bucket ${quote(bucket)} could not be put into the policy's memory (${messageOf(error)}); raise plugins.nats.max_policy_memory.`,
+    { cause: error },
+  );
+}
