@@ -24,10 +24,13 @@ export interface BucketInfo {
 
 /**
  * Hears one bucket as one ordered stream: `opened`, the entries of the snapshot, `loaded`, the live entries
- * (with `current` whenever it is so), `ended`. All calls are synchronous and come in this order; nothing is called after `ended` or `stop()`.
+ * (with `current` whenever it is so), `ended`. All calls are synchronous and come in this order; nothing is
+ * called after `ended` or `stop()`. While there is no connection nothing is called; once it is back, `ended` is.
+ *
+ * `opened` and `entry` may throw: a BridgeError is handed to `ended` as it is, anything else wrapped in one.
  */
 export interface BucketSink {
-  /** May throw a BridgeError to refuse the bucket. */
+  /** May call `stop()`, or throw, to refuse the bucket before anything is asked of the server. */
   opened(info: BucketInfo): void;
   entry(entry: BucketEntry): void;
   /** Every key that the bucket had when the stream was opened has been handed over, at this revision or later. */

@@ -1,25 +1,27 @@
 import {
   AckPolicy,
+  type ConsumerConfig,
   createInbox,
   DeliverPolicy,
   Empty,
   type JetStreamManager,
   type Msg,
-  type MsgHdrs,
   nanos,
   type NatsConnection,
   type StreamInfo,
   type Subscription,
 } from "nats";
 import { BridgeError, quote } from "../errors.ts";
-import { parseAckSubject } from "./ack-subject.ts";
+import { type BucketMessage, readMessage } from "./bucket-message.ts";
 import type { BucketRun, BucketSink } from "./bucket-source.ts";
 import type { NatsLink } from "./connection.ts";
-import { bucketError } from "./errors.ts";
+import { bucketError, flowControlError } from "./errors.ts";
+import { SnapshotEnd } from "./snapshot-end.ts";
 
 const HEARTBEAT_MS = 1_000;
 /** Silence for this long means that the consumer, or the way to it, is gone. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
+const TICK_MS = 250;
 /** The server forgets our consumer when nobody listens for this long, so none is ever left behind. */
 const INACTIVE_MS = 5_000;
 
@@ -29,19 +31,13 @@ const INACTIVE_MS = 5_000;
  * The client library's watch hides what must be known here: it resumes by sequence after a gap, which can't
  * see deletions that were compacted away nor a bucket that was made anew, and needs 10 s or more to notice.
  * Here every gap ends the stream, and whoever follows the bucket opens another, from a snapshot.
- *
- * The snapshot has ended when every key that existed at the start has been seen. The server first delivers
- * the messages that were each key's last when the consumer was made, then everything after them; a key that is
- * overwritten meanwhile arrives only at its new revision. So (1) wait until the stream's last sequence, asked
- * after the consumer was made, has been delivered, and with it the initial list; (2) wait for a message with
- * nothing pending behind it; (3) ask for the last sequence again, and wait for that. Where no message has
- * that sequence any more (purged, expired), an idle heartbeat proves that nothing is left to deliver.
+ * Where the snapshot ends: {@link SnapshotEnd}.
  */
 export class BucketStream implements BucketRun {
   readonly #link: NatsLink;
   readonly #bucket: string;
   readonly #sink: BucketSink;
-  readonly #stopReconnect: () => void;
+  readonly #unlisten: (() => void)[];
   readonly #monitor: NodeJS.Timeout;
   #connection: NatsConnection | undefined;
   #manager: JetStreamManager | undefined;
@@ -49,27 +45,35 @@ export class BucketStream implements BucketRun {
   #prefix = "";
   #incarnation = "";
   #ended = false;
-  #loaded = false;
   #delivered = 0;
   #revision = 0;
-  #pending = -1;
-  #lastHeard = performance.now();
-  #barrier: { step: "initial" | "caught-up"; sequence?: number } | undefined;
+  /** Until the snapshot has ended. */
+  #snapshot: SnapshotEnd | undefined;
+  /** Ticks of the monitor since something was heard; none are counted before the consumer is there. */
+  #silentTicks = -Infinity;
 
   constructor(link: NatsLink, bucket: string, sink: BucketSink) {
     this.#link = link;
     this.#bucket = bucket;
     this.#sink = sink;
-    this.#stopReconnect = link.onReconnect(() => this.#gap("the connection was lost and is back"));
-    this.#monitor = setInterval(() => this.#checkSilence(), HEARTBEAT_MS).unref();
-    void this.#open().catch((error: unknown) => this.#end(bucketError(error, bucket)));
+    this.#unlisten = [
+      link.onReconnect(() => this.#gap("the connection was lost and is back")),
+      link.onDenied((subject) => this.#checkDenied(subject)),
+    ];
+    this.#monitor = setInterval(() => this.#checkSilence(), TICK_MS).unref();
+    this.#snapshot = new SnapshotEnd(
+      () => this.#lastSequence(),
+      (revision) => this.#finishSnapshot(revision),
+      (error) => this.#fail(error),
+    );
+    this.#open().catch((error: unknown) => this.#fail(error));
   }
 
   stop(): void {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#monitor);
-    this.#stopReconnect();
+    for (const unlisten of this.#unlisten) unlisten();
     this.#subscription?.unsubscribe();
   }
 
@@ -79,21 +83,20 @@ export class BucketStream implements BucketRun {
     this.#sink.ended(reason);
   }
 
+  #fail(error: unknown): void {
+    this.#end(bucketError(error, this.#bucket));
+  }
+
   #gap(what: string): void {
-    this.#end(
-      new BridgeError(
-        "BUCKET_STREAM_ENDED",
-        `The stream of bucket ${quote(this.#bucket)} had a gap: ${what}.`,
-      ),
-    );
+    const message = `The stream of bucket ${quote(this.#bucket)} had a gap: ${what}.`;
+    this.#end(new BridgeError("BUCKET_STREAM_ENDED", message));
   }
 
   async #open(): Promise<void> {
+    const { timeoutMs: timeout } = this.#link;
     this.#connection = await this.#link.connection();
-    this.#manager = await this.#connection.jetstreamManager({
-      checkAPI: false,
-      timeout: this.#link.timeoutMs,
-    });
+    this.#manager = await this.#connection.jetstreamManager({ checkAPI: false, timeout });
+    if (this.#ended) return;
     const info = await this.#info();
     if (this.#ended) return;
     this.#incarnation = info.created;
@@ -102,79 +105,60 @@ export class BucketStream implements BucketRun {
       keys: info.state.num_subjects ?? 0,
       bytes: info.state.bytes,
     });
-    // A mirror keeps the subjects of the bucket that it mirrors.
-    const subjects = info.config.mirror?.name.replace(/^KV_/, "") ?? this.#bucket;
-    this.#prefix = `$KV.${subjects}.`;
-
-    const inbox = createInbox();
-    this.#subscription = this.#connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null) this.#end(bucketError(error, this.#bucket));
-        else this.#receive(message);
-      },
-    });
-    const consumer = await this.#manager.consumers.add(`KV_${this.#bucket}`, {
-      deliver_subject: inbox,
-      deliver_policy: DeliverPolicy.LastPerSubject,
-      filter_subject: `${this.#prefix}>`,
-      ack_policy: AckPolicy.None,
-      max_deliver: 1,
-      flow_control: true,
-      idle_heartbeat: nanos(HEARTBEAT_MS),
-      inactive_threshold: nanos(INACTIVE_MS),
-      mem_storage: true,
-      num_replicas: 1,
-    });
-    this.#lastHeard = performance.now();
-    if (this.#ended || this.#loaded) return;
-    const nothingThere = consumer.num_pending === 0 && consumer.delivered.consumer_seq === 0;
-    if (nothingThere && this.#delivered === 0) this.#finishSnapshot(info.state.last_seq);
-    else await this.#raiseBarrier("initial");
+    // The sink may have stopped us; nothing is subscribed to then.
+    if (!this.#ended) await this.#consume(info);
   }
 
-  async #info(): Promise<StreamInfo> {
+  async #consume({ config, state }: StreamInfo): Promise<void> {
+    // A mirror keeps the subjects of the bucket that it mirrors.
+    this.#prefix = `$KV.${config.mirror?.name.replace(/^KV_/, "") ?? this.#bucket}.`;
+    const inbox = createInbox();
+    this.#subscription = this.#connection!.subscribe(inbox, {
+      callback: (error, message) => (error === null ? this.#receive(message) : this.#fail(error)),
+    });
+    const consumer = await this.#manager!.consumers.add(
+      `KV_${this.#bucket}`,
+      consumerConfig(inbox, `${this.#prefix}>`, config.max_msgs_per_subject === 1),
+    );
+    if (this.#ended) return;
+    this.#silentTicks = 0;
+    const empty = state.messages === 0 && consumer.num_pending === 0 && this.#delivered === 0;
+    if (empty && consumer.delivered.consumer_seq === 0) this.#finishSnapshot(state.last_seq);
+    else this.#snapshot?.begin();
+  }
+
+  #info(): Promise<StreamInfo> {
     return this.#manager!.streams.info(`KV_${this.#bucket}`);
   }
 
-  async #raiseBarrier(step: "initial" | "caught-up"): Promise<void> {
-    const barrier: { step: "initial" | "caught-up"; sequence?: number } = { step };
-    this.#barrier = barrier;
-    const info = await this.#info();
-    if (this.#ended || this.#loaded) return;
-    if (info.created !== this.#incarnation) {
-      this.#gap("the bucket was deleted and made again");
-      return;
-    }
-    barrier.sequence = info.state.last_seq;
-    this.#passBarrier();
-  }
-
-  #passBarrier(): void {
-    const barrier = this.#barrier;
-    if (barrier?.sequence === undefined || this.#revision < barrier.sequence) return;
-    if (barrier.step === "caught-up") this.#finishSnapshot(this.#revision);
-    else if (this.#pending === 0) {
-      void this.#raiseBarrier("caught-up").catch((error: unknown) =>
-        this.#end(bucketError(error, this.#bucket)),
-      );
-    }
+  async #lastSequence(): Promise<number> {
+    const { created, state } = await this.#info();
+    if (created !== this.#incarnation) this.#gap("the bucket was deleted and made again");
+    return state.last_seq;
   }
 
   #finishSnapshot(revision: number): void {
-    this.#loaded = true;
-    this.#barrier = undefined;
+    if (this.#ended) return;
+    this.#snapshot = undefined;
     this.#sink.loaded(revision);
   }
 
+  /** Whatever is thrown in here would end the library's reading of the whole connection. */
   #receive(message: Msg): void {
     if (this.#ended) return;
-    this.#lastHeard = performance.now();
-    const { headers } = message;
-    if (headers?.code === 100) {
-      this.#control(message, headers);
-      return;
+    this.#silentTicks = Math.min(this.#silentTicks, 0);
+    try {
+      const read = readMessage(message);
+      if (read.kind === "entry") this.#entry(message, read);
+      else if (read.kind === "control") this.#control(read);
+      else this.#gap(read.what);
+    } catch (error) {
+      this.#fail(error);
     }
-    const { sequence, delivered, pending, timestampMs } = parseAckSubject(message.reply ?? "");
+  }
+
+  #entry(message: Msg, { delivery, ends }: BucketMessage & { kind: "entry" }): void {
+    const { sequence, delivered, pending } = delivery;
     if (delivered !== this.#delivered + 1) {
       this.#gap(`delivery ${this.#delivered + 1} was expected, ${delivered} came`);
       return;
@@ -185,59 +169,68 @@ export class BucketStream implements BucketRun {
     }
     this.#delivered = delivered;
     this.#revision = sequence;
-    this.#pending = pending;
+    const { subject } = message;
     // Messages of no key (an account's own subject transforms) only move the revision on.
-    if (message.subject.startsWith(this.#prefix)) {
+    if (subject.startsWith(this.#prefix)) {
       this.#sink.entry({
-        key: message.subject.slice(this.#prefix.length),
-        operation: endsValue(headers) ? "delete" : "put",
+        key: subject.slice(this.#prefix.length),
+        operation: ends ? "delete" : "put",
         data: message.data,
         revision: sequence,
-        createdMs: timestampMs,
+        createdMs: delivery.timestampMs,
       });
     }
+    this.#reached(sequence, pending);
+  }
+
+  #control({ answerTo, delivered, position, stalled }: BucketMessage & { kind: "control" }): void {
+    if (answerTo !== undefined) this.#connection!.publish(answerTo, Empty);
+    if (delivered === undefined) return;
+    if (delivered > this.#delivered) this.#gap(`${delivered - this.#delivered} messages were lost`);
+    // An idle server has delivered all there is up to its position: the tail may have been purged. Not always
+    // all there is, though: it also idles after each message that vanished from a list of last values.
+    else if (!stalled) this.#reached(Math.max(position, this.#revision), 0);
+  }
+
+  #reached(position: number, pending: number): void {
     if (this.#ended) return;
-    if (!this.#loaded) this.#passBarrier();
+    if (this.#snapshot !== undefined) this.#snapshot.reached(position, pending);
     else if (pending === 0) this.#sink.current();
   }
 
-  /** Heartbeats and flow control, which come in order with the messages. */
-  #control(message: Msg, headers: MsgHdrs): void {
-    const stalled = headers.get("Nats-Consumer-Stalled");
-    const answerTo = message.reply || stalled;
-    if (answerTo) this.#connection!.publish(answerTo, Empty);
-    const last = headers.get("Nats-Last-Consumer");
-    if (last === "") return;
-    if (Number(last) > this.#delivered) {
-      this.#gap(`${Number(last) - this.#delivered} messages were lost`);
-    } else if (!stalled && this.#loaded) {
-      this.#sink.current();
-    } else if (!stalled && this.#barrier !== undefined) {
-      this.#finishSnapshot(this.#revision);
+  /** Without the right to answer flow control the server stops delivering, in silence, while heartbeats go on. */
+  #checkDenied(subject: string): void {
+    const stream = `KV_${this.#bucket}`;
+    if (subject.startsWith("$JS.FC.") && subject.split(".").includes(stream)) {
+      this.#end(flowControlError(this.#bucket));
     }
   }
 
+  /** Counts ticks, not time: a process that was blocked or suspended has not listened, so silence proves nothing. */
   #checkSilence(): void {
-    const silent = (): boolean =>
-      this.#subscription !== undefined &&
-      this.#link.state === "connected" &&
-      performance.now() - this.#lastHeard > SILENCE_MS;
-    if (!silent()) return;
-    // After a long block of the event loop the timer fires before what waits in the socket is read.
-    setImmediate(() =>
-      setImmediate(() => {
-        if (silent()) this.#gap(`the server has been silent for ${SILENCE_MS / 1_000} s`);
-      }),
-    );
+    if (this.#link.state !== "connected") this.#silentTicks = Math.min(this.#silentTicks, 0);
+    else if (++this.#silentTicks * TICK_MS > SILENCE_MS) {
+      this.#gap(`the server has been silent for ${SILENCE_MS / 1_000} s`);
+    }
   }
 }
 
-/**
- * Whether a message ends its key's value: KV's markers (ADR-8), and those that a server writes when it
- * removes messages by age or limit (`Nats-Marker-Reason`, ADR-43).
- */
-function endsValue(headers: MsgHdrs | undefined): boolean {
-  if (headers === undefined) return false;
-  const operation = headers.get("KV-Operation");
-  return operation === "DEL" || operation === "PURGE" || headers.get("Nats-Marker-Reason") !== "";
+/** With one value per key all messages are last values, and a plain list of them survives removals better. */
+function consumerConfig(
+  inbox: string,
+  filter: string,
+  oneValuePerKey: boolean,
+): Partial<ConsumerConfig> {
+  return {
+    deliver_subject: inbox,
+    deliver_policy: oneValuePerKey ? DeliverPolicy.All : DeliverPolicy.LastPerSubject,
+    filter_subject: filter,
+    ack_policy: AckPolicy.None,
+    max_deliver: 1,
+    flow_control: true,
+    idle_heartbeat: nanos(HEARTBEAT_MS),
+    inactive_threshold: nanos(INACTIVE_MS),
+    mem_storage: true,
+    num_replicas: 1,
+  };
 }

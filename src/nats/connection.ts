@@ -2,7 +2,7 @@ import { connect, Events, type NatsConnection } from "nats";
 import { deferred, sleep } from "../common/async.ts";
 import { Backoff } from "../common/backoff.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
-import { BridgeError, messageOf } from "../errors.ts";
+import { BridgeError, messageOf, quote } from "../errors.ts";
 import { authenticatorOf, type NatsAuth, type NatsTls, tlsOptionsOf } from "./credentials.ts";
 import { connectionError } from "./errors.ts";
 
@@ -34,11 +34,13 @@ export class NatsLink {
   readonly #logger: Logger;
   readonly #stop = new AbortController();
   readonly #reconnected = new Set<() => void>();
+  readonly #denied = new Set<(subject: string) => void>();
   readonly #gaveUp = deferred<BridgeError>();
   #state: ConnectionState = "connecting";
   #changed = deferred();
   #connection: NatsConnection | undefined;
   #lastError: string | undefined;
+  #failure: BridgeError | undefined;
   #reconnects = 0;
 
   constructor(settings: NatsSettings, logger: Logger = silentLogger) {
@@ -48,18 +50,16 @@ export class NatsLink {
 
   /**
    * Resolves when connected, or at once with `retryOnFailedConnect`. Rejects with `NATS_UNREACHABLE`,
-   * `NATS_AUTH` or `NATS_CREDENTIALS`.
+   * `NATS_AUTH` or `NATS_CREDENTIALS`, or with `NATS_CLOSED` when `close()` was called.
    */
   async start(): Promise<void> {
-    const options = this.#options();
-    if (this.#settings.retryOnFailedConnect) {
-      void this.#connectForever(options);
-      return;
-    }
+    if (this.#stop.signal.aborted) throw this.#failure!;
     try {
-      this.#connected(await connect(options));
+      const options = this.#options();
+      if (this.#settings.retryOnFailedConnect) void this.#connectForever(options);
+      else await this.#dial(options);
     } catch (error) {
-      throw connectionError(error, this.#settings.servers);
+      throw this.#failed(this.#explain(error));
     }
   }
 
@@ -83,10 +83,10 @@ export class NatsLink {
     return this.#gaveUp.promise;
   }
 
-  /** The connection, as soon as it is up; rejects with `NATS_CLOSED` when it will never be. */
+  /** The connection, as soon as it is up; rejects when it will never be: with `start()`'s error, or `NATS_CLOSED`. */
   async connection(): Promise<NatsConnection> {
     while (this.#connection === undefined || this.#state !== "connected") {
-      if (this.#state === "failed" || this.#state === "closed") throw this.#closedError();
+      if (this.#state === "failed" || this.#state === "closed") throw this.#failure!;
       await this.#changed.promise;
     }
     return this.#connection;
@@ -98,6 +98,12 @@ export class NatsLink {
     return () => void this.#reconnected.delete(listener);
   }
 
+  /** Calls the listener with each subject that the user may not publish to, or subscribe to; the answer ends that. */
+  onDenied(listener: (subject: string) => void): () => void {
+    this.#denied.add(listener);
+    return () => void this.#denied.delete(listener);
+  }
+
   /** How long a request may take, in milliseconds. */
   get timeoutMs(): number {
     return this.#settings.connectTimeoutMs;
@@ -106,7 +112,10 @@ export class NatsLink {
   /** Closes the connection. Safe in any state, any number of times. */
   async close(): Promise<void> {
     this.#stop.abort();
-    if (this.#state !== "failed") this.#enter("closed");
+    if (this.#state !== "failed" && this.#state !== "closed") {
+      this.#failure = new BridgeError("NATS_CLOSED", "The connection to NATS is closed.");
+      this.#enter("closed");
+    }
     await this.#connection?.close();
   }
 
@@ -137,18 +146,45 @@ export class NatsLink {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        const connection = await connect(options);
-        if (signal.aborted) await connection.close();
-        else this.#connected(connection);
+        await this.#dial(options);
         return;
       } catch (error) {
-        const known = connectionError(error, this.#settings.servers);
+        if (signal.aborted) return;
+        const known = this.#explain(error);
         const retryMs = Math.round(backoff.next());
         this.#lastError = known.message;
         this.#logger.warn({ code: known.code, retryMs }, known.message);
         await sleep(retryMs, signal);
       }
     }
+  }
+
+  #explain(error: unknown): BridgeError {
+    const { servers, tls } = this.#settings;
+    return connectionError(error, servers, tls !== undefined && tls.certFile === undefined);
+  }
+
+  /** Connects; `close()` ends the wait for it, and what comes after that is closed. */
+  async #dial(options: Parameters<typeof connect>[0]): Promise<void> {
+    const { signal } = this.#stop;
+    const waited = deferred<undefined>();
+    const stop = (): void => waited.resolve(undefined);
+    signal.addEventListener("abort", stop, { once: true });
+    const dialing = connect(options);
+    try {
+      const connection = await Promise.race([dialing, waited.promise]);
+      if (connection !== undefined && !signal.aborted) {
+        this.#connected(connection);
+        return;
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+    void dialing.then(
+      (late) => late.close(),
+      () => undefined,
+    );
+    throw this.#failure!;
   }
 
   #connected(connection: NatsConnection): void {
@@ -160,8 +196,9 @@ export class NatsLink {
   }
 
   async #follow(connection: NatsConnection): Promise<void> {
-    for await (const { type, data } of connection.status()) {
+    for await (const status of connection.status()) {
       if (this.#stop.signal.aborted) return;
+      const { type, data } = status;
       const what = typeof data === "string" ? data : JSON.stringify(data);
       if (type === Events.Disconnect) {
         this.#enter("disconnected");
@@ -170,10 +207,24 @@ export class NatsLink {
         this.#enter("connected");
         this.#reconnects++;
         this.#logger.info({ server: what }, "reconnected to NATS");
-        for (const listener of this.#reconnected) listener();
+        this.#tell(this.#reconnected, undefined);
       } else if (type === Events.Error) {
-        this.#lastError = what;
-        this.#logger.warn({ error: what }, "NATS reports an error");
+        const { operation, subject } = status.permissionContext ?? {};
+        const error = subject === undefined ? what : `${what}: ${operation} on ${quote(subject)}`;
+        this.#lastError = error;
+        this.#logger.warn({ error }, "NATS reports an error");
+        if (subject !== undefined) this.#tell(this.#denied, subject);
+      }
+    }
+  }
+
+  /** What one listener throws must not keep the others, nor what comes later, from being heard. */
+  #tell<T>(listeners: Iterable<(value: T) => void>, value: T): void {
+    for (const listener of listeners) {
+      try {
+        listener(value);
+      } catch (error) {
+        this.#logger.error({ error: messageOf(error) }, "a listener of the connection failed");
       }
     }
   }
@@ -186,17 +237,23 @@ export class NatsLink {
 
   #closed(error: void | Error): void {
     if (this.#stop.signal.aborted) return;
-    this.#enter("failed");
-    this.#lastError = error === undefined ? "closed by the client library" : messageOf(error);
-    this.#gaveUp.resolve(this.#closedError(error));
-    this.#logger.error({ error: this.#lastError }, "the connection to NATS has been given up");
+    const reason = error === undefined ? "closed by the client library" : messageOf(error);
+    const failure = this.#failed(
+      new BridgeError(
+        "NATS_CLOSED",
+        `The connection to NATS has been given up (${reason}); raise plugins.nats.max_reconnect_attempts, or set -1 to never give up.`,
+        { cause: error },
+      ),
+    );
+    this.#logger.error({ error: reason }, "the connection to NATS has been given up");
+    this.#gaveUp.resolve(failure);
   }
 
-  #closedError(cause?: unknown): BridgeError {
-    const reason =
-      this.#state === "failed"
-        ? `has been given up (${this.#lastError}); raise plugins.nats.max_reconnect_attempts, or set -1 to never give up`
-        : "is closed";
-    return new BridgeError("NATS_CLOSED", `The connection to NATS ${reason}.`, { cause });
+  #failed(failure: BridgeError): BridgeError {
+    if (this.#state === "closed") return failure;
+    this.#failure = failure;
+    this.#lastError = failure.message;
+    this.#enter("failed");
+    return failure;
   }
 }

@@ -1,4 +1,7 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
 import {
   type Authenticator,
   credsAuthenticator,
@@ -40,20 +43,26 @@ export function authenticatorOf(auth: NatsAuth): Authenticator | undefined {
         jwtAuthenticator(auth.jwt, new TextEncoder().encode(auth.seed)),
         "user_nkey_seed",
       );
-    case "creds": {
-      const { file } = auth;
-      let current = readFile(file, "credentials");
-      const reread = (): Uint8Array => {
-        try {
-          current = readFileSync(file);
-        } catch {
-          // A file that is just being replaced: the last good one is tried, and the next attempt reads again.
-        }
-        return current;
-      };
-      return proven(credsAuthenticator(reread), "credentials", file);
-    }
+    case "creds":
+      return rereading(auth.file);
   }
+}
+
+/** Reads the file for every connect; one that is just being replaced, or is spoiled, leaves the last good one in use. */
+function rereading(file: string): Authenticator {
+  const signWith = (content: Uint8Array): Authenticator => credsAuthenticator(content);
+  let current = proven(signWith(readFile(file, "credentials")), "credentials", file);
+  return (nonce) => {
+    try {
+      const renewed = signWith(readFileSync(file));
+      const signed = renewed(nonce);
+      current = renewed;
+      return signed;
+    } catch {
+      // Thrown from here, an error would make the client library close the connection for good.
+      return current(nonce);
+    }
+  };
 }
 
 /** Signs once, so that credentials which can't work are refused before anything is connected. */
@@ -71,15 +80,57 @@ function proven(authenticator: Authenticator, key: string, file?: string): Authe
   }
 }
 
-/** The client library's TLS options; throws `NATS_CREDENTIALS` when a file can't be read. */
+/**
+ * The client library's TLS options; throws `NATS_CREDENTIALS` when a file can't be read or used.
+ * The library reads the files anew at every connect, so they may be rotated.
+ */
 export function tlsOptionsOf(tls: NatsTls): object {
   const { caFile, certFile, keyFile, insecure } = tls;
+  if (caFile !== undefined) {
+    usable("tls_ca_cert", caFile, "a certificate", (pem) => new X509Certificate(pem));
+  }
+  const cert =
+    certFile !== undefined
+      ? usable("tls_cert", certFile, "a certificate", (pem) => createSecureContext({ cert: pem }))
+      : undefined;
+  if (keyFile !== undefined) {
+    usable("tls_key", keyFile, "the private key of tls_cert, without a passphrase", (pem) =>
+      createSecureContext({ key: pem, ...(cert !== undefined && { cert }) }),
+    );
+  }
   return {
-    ...(caFile !== undefined && { ca: [readFile(caFile, "tls_ca_cert")] }),
-    ...(certFile !== undefined && { cert: readFile(certFile, "tls_cert") }),
-    ...(keyFile !== undefined && { key: readFile(keyFile, "tls_key") }),
-    ...(insecure === true && { rejectUnauthorized: false }),
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+    ...(insecure === true ? { rejectUnauthorized: false } : { checkServerIdentity: checkIdentity }),
   };
+}
+
+/**
+ * The library names no host when it dials an IP address, and Node would then check the certificate for
+ * "localhost". Node calls this on the options of the connection, which hold its socket.
+ */
+function checkIdentity(
+  this: { servername?: string; socket?: Socket } | undefined,
+  host: string,
+  certificate: PeerCertificate,
+): Error | undefined {
+  const dialed = this?.servername || this?.socket?.remoteAddress || host;
+  return checkServerIdentity(dialed, certificate);
+}
+
+function usable(key: string, file: string, what: string, use: (pem: Buffer) => unknown): Buffer {
+  const content = readFile(file, key);
+  try {
+    use(content);
+    return content;
+  } catch {
+    // OpenSSL's reason helps nobody, and the content of a key is never shown.
+    throw new BridgeError(
+      "NATS_CREDENTIALS",
+      `plugins.nats.${key}: the file ${quote(file)} does not hold ${what} in PEM format; check that it's the right file.`,
+    );
+  }
 }
 
 function readFile(file: string, key: string): Buffer {

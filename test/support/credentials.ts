@@ -30,15 +30,22 @@ export interface TlsFiles extends AsyncDisposable {
   ca: string;
 }
 
+const LOCAL_HOSTS = [
+  { type: "dns", value: "localhost" },
+  { type: "ip", value: "127.0.0.1" },
+] as const;
 const HOUR_MS = 3_600_000;
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 
 /**
  * Makes an authority, a server's certificate and a client's, valid for a day, in a new directory that is
- * removed on disposal. `clientName` is the common name of the client's certificate.
+ * removed on disposal. `clientName` is the common name of the client's certificate; the server's is for `hosts`.
  */
-export async function makeTlsFiles(clientName = "client"): Promise<TlsFiles> {
+export async function makeTlsFiles(
+  clientName = "client",
+  hosts: readonly { type: "dns" | "ip"; value: string }[] = LOCAL_HOSTS,
+): Promise<TlsFiles> {
   const dir = await mkdtemp(join(tmpdir(), "nats-opa-bridge-tls-"));
   removeAtExit.add(dir);
   const validity = {
@@ -81,10 +88,7 @@ export async function makeTlsFiles(clientName = "client"): Promise<TlsFiles> {
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([usage]),
-        new x509.SubjectAlternativeNameExtension([
-          { type: "dns", value: "localhost" },
-          { type: "ip", value: "127.0.0.1" },
-        ]),
+        new x509.SubjectAlternativeNameExtension([...hosts]),
       ],
     });
     const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
