@@ -1,21 +1,36 @@
 import type { FastifyInstance } from "fastify";
 import type { Bridge } from "../bridge.ts";
+import { flag, type QueryParameters, valuesOf } from "./query-flags.ts";
 
-/** OPA's health API, and the bridge's own status. */
-export function healthRoutes(app: FastifyInstance, bridge: Bridge): void {
+/**
+ * OPA's health API, and the bridge's own status. Plain `/health` says whether the process can work, and
+ * `?plugins` whether it should be sent requests: not before everything configured is there, nor while it stops.
+ */
+export function healthRoutes(
+  app: FastifyInstance,
+  bridge: Bridge,
+  isStopping: () => boolean,
+): void {
   app.get("/health", async (request, reply) => {
-    const query = request.query as Readonly<Record<string, string | undefined>>;
+    const query = request.query as QueryParameters;
     const { bundles, ready, reasons } = bridge.health();
-    const asked = (name: string): boolean => query[name] !== undefined && query[name] !== "false";
-    if ((asked("bundles") || asked("bundle")) && !bundles) {
-      return reply
-        .code(500)
-        .send(unhealthy("not all configured bundles have been activated", reasons));
+    if (!bundles) {
+      const asked = flag(query, "bundles") || flag(query, "bundle");
+      const error = asked
+        ? "not all configured bundles have been activated"
+        : "unable to perform evaluation";
+      return reply.code(500).send(unhealthy(error, reasons));
     }
-    if (asked("plugins") && !ready) {
-      return reply.code(500).send(unhealthy("not all plugins in OK state", reasons));
+    if (flag(query, "plugins")) {
+      if (isStopping()) {
+        return reply
+          .code(500)
+          .send(unhealthy("not all plugins in OK state", ["the service is stopping"]));
+      }
+      if (!ready && !valuesOf(query, "exclude-plugin").includes("nats")) {
+        return reply.code(500).send(unhealthy("not all plugins in OK state", reasons));
+      }
     }
-    if (!bundles) return reply.code(500).send(unhealthy("unable to perform evaluation", reasons));
     return reply.send({});
   });
   app.get("/v1/status", async (_request, reply) => reply.send({ result: bridge.status() }));

@@ -1,8 +1,16 @@
-import type { AddressInfo } from "node:net";
+import { STATUS_CODES } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
 import type { Bridge } from "../bridge.ts";
+import { type Logger, silentLogger } from "../common/logger.ts";
 import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
-import { type ApiError, apiErrorOf, invalidParameter } from "./api-errors.ts";
+import {
+  type ApiError,
+  apiErrorOf,
+  BODY_TOO_LARGE,
+  invalidParameter,
+  RequestError,
+} from "./api-errors.ts";
 import { dataRoutes } from "./data-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 
@@ -14,6 +22,8 @@ export interface ServerOptions {
   readonly maxBodyBytes: number;
   /** How long requests under way may take when the service stops, in milliseconds. */
   readonly shutdownGraceMs: number;
+  /** Told what went wrong inside, which clients are not. Default: silent. */
+  readonly logger?: Logger;
 }
 
 /** The service, listening. */
@@ -21,13 +31,19 @@ export interface PolicyServer {
   /** `http://host:port` */
   readonly url: string;
   readonly port: number;
+  /** Answers as before, but from now on `/health?plugins` says that the service is stopping. */
+  drain(): void;
   /** Refuses new requests and waits for those under way, at most `shutdownGraceMs`. Idempotent. */
   close(): Promise<void>;
 }
 
 /** Serves a bridge over HTTP, with OPA's REST API. Rejects with `SERVER_LISTEN`. */
 export async function startServer(bridge: Bridge, options: ServerOptions): Promise<PolicyServer> {
-  const app = buildApp(bridge, options);
+  let stopping = false;
+  const drain = (): void => {
+    stopping = true;
+  };
+  const app = buildApp(bridge, options, () => stopping);
   const { host, port } = options;
   try {
     await app.listen({ host, port });
@@ -35,7 +51,7 @@ export async function startServer(bridge: Bridge, options: ServerOptions): Promi
     const { code } = error as NodeJS.ErrnoException;
     throw new BridgeError(
       "SERVER_LISTEN",
-      `The service can't listen on ${quote(`${host}:${port}`)} (${code ?? messageOf(error)}); give another address with server.addr or --addr.`,
+      `The service can't listen on ${quote(`${host}:${port}`)} (${code ?? messageOf(error)}); stop what listens there, or give another address (serve: server.addr or --addr; demo: --port).`,
       { cause: error },
     );
   }
@@ -45,17 +61,23 @@ export async function startServer(bridge: Bridge, options: ServerOptions): Promi
   return {
     url: `http://${shown}:${address.port}`,
     port: address.port,
+    drain,
     close: () => (closed ??= closeWithin(app, options.shutdownGraceMs)),
   };
 }
 
+/** A request that is not all there after this long is given up, so that nobody can hold connections for nothing. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
 /** The routes without a socket; `inject` asks them. */
 export function buildApp(
   bridge: Bridge,
-  options: Pick<ServerOptions, "maxBodyBytes">,
+  { maxBodyBytes, logger = silentLogger }: Pick<ServerOptions, "maxBodyBytes" | "logger">,
+  isStopping: () => boolean = () => false,
 ): FastifyInstance {
   const app = Fastify({
-    bodyLimit: options.maxBodyBytes,
+    bodyLimit: maxBodyBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
     routerOptions: {
       // A trailing slash means nothing, as in OPA.
@@ -63,23 +85,21 @@ export function buildApp(
       // A data path's wildcard is as long as its client likes; the URL's length bounds it.
       maxParamLength: 16_384,
     },
-    frameworkErrors: (error, _request, reply) => void sendFrameworkError(reply, error),
+    frameworkErrors: (error, _request, reply) => void sendFailure(reply, error, logger),
+    clientErrorHandler: refuseConnection,
   });
   // Bodies stay bytes: parsing them here would change what numbers look like.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  app.setErrorHandler((error: FastifyError, _request, reply) => sendFrameworkError(reply, error));
+  app.setErrorHandler((error: Error, _request, reply) => sendFailure(reply, error, logger));
   app.setNotFoundHandler((request, reply) => {
-    const known = ["GET", "POST"].some((method) =>
-      app.hasRoute({ method, url: request.url.split("?")[0]! }),
-    );
-    const isData = /^\/v1\/data(?:[/?]|$)/.test(request.url);
-    if (known || isData) {
-      return sendError(reply, {
-        status: 405,
-        code: "invalid_parameter",
-        message: `method ${request.method} is not allowed here`,
-      });
+    const [path] = request.url.split("?", 1);
+    const isData = /^\/v1\/data(?:\/|$)/.test(path!);
+    const url = isData ? "/v1/data" : path!.replace(/\/$/, "");
+    const allowed = ["GET", "HEAD", "POST"].filter((method) => app.hasRoute({ method, url }));
+    if (allowed.length > 0) {
+      const message = `method ${request.method} is not allowed here`;
+      return sendError(reply.header("allow", allowed.join(", ")), invalidParameter(message, 405));
     }
     return sendError(reply, {
       status: 404,
@@ -87,27 +107,56 @@ export function buildApp(
       message: `there is no ${quote(request.url)}; decisions are at /v1/data/<path>`,
     });
   });
-  dataRoutes(app, bridge);
-  healthRoutes(app, bridge);
+  closeAfterAnswer(app);
+  dataRoutes(app, bridge, maxBodyBytes);
+  healthRoutes(app, bridge, isStopping);
   return app;
 }
 
-/** Sends OPA's error body. */
-export function sendError(reply: FastifyReply, { status, ...body }: ApiError): FastifyReply {
+/** A connection that is kept alive would keep a server that closes; so what is under way ends its own. */
+function closeAfterAnswer(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook("preClose", async () => {
+    closing = true;
+  });
+  app.addHook("onSend", async (_request, reply) => {
+    if (closing) reply.header("connection", "close");
+  });
+}
+
+/** What is not even HTTP. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? 431
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? 408
+        : 400;
+  const reason = STATUS_CODES[status]!;
+  const body = JSON.stringify({ code: "invalid_parameter", message: reason.toLowerCase() });
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+function sendError(reply: FastifyReply, { status, ...body }: ApiError): FastifyReply {
   return reply.code(status).type("application/json").send(JSON.stringify(body));
 }
 
-function sendFrameworkError(reply: FastifyReply, error: Error): FastifyReply {
+function sendFailure(reply: FastifyReply, error: Error, logger: Logger): FastifyReply {
   if (isBridgeError(error)) return sendError(reply, apiErrorOf(error));
+  if (error instanceof RequestError) return sendError(reply, error.apiError);
   const { statusCode, code } = error as FastifyError;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
-    return sendError(reply, { ...invalidParameter("request body too large"), status: 413 });
-  }
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return sendError(reply, BODY_TOO_LARGE);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return sendError(reply, { ...invalidParameter(error.message), status: statusCode });
+    return sendError(reply, invalidParameter(error.message, statusCode));
   }
   // What it was is for the log; a stranger learns nothing of the inside.
-  reply.log.error({ err: error }, "a request failed");
+  logger.error({ error: error.stack ?? error.message }, "a request failed");
   return sendError(reply, { status: 500, code: "internal_error", message: "internal error" });
 }
 
