@@ -56,7 +56,7 @@ export const ERROR_CODES = {
   },
   STORE_TRANSACTION: {
     retryable: false,
-    meaning: "The transaction has already been committed or aborted.",
+    meaning: "The transaction has already been committed or aborted, or the snapshot released.",
   },
   BUNDLE_UNREADABLE: {
     retryable: false,

@@ -46,6 +46,8 @@ export class PolicyStore {
   readonly #snapshots = new SnapshotLog((bucket) => this.#slots.get(bucket)?.document);
   readonly #listeners = new Set<CommitListener>();
   readonly #preparers = new Set<MountPreparer>();
+  /** Every document that has ever been mounted: a snapshot may still read it, so it can't be mounted again. */
+  readonly #mounted = new WeakSet<BucketDocument>();
   readonly #onListenerError: (error: unknown) => void;
   #reserved = ReservedPaths.none;
   #version = 0;
@@ -204,19 +206,38 @@ export class PolicyStore {
       try {
         listener(commit);
       } catch (error) {
-        this.#onListenerError(error);
+        this.#tellListenerError(error);
       }
     }
     return commit;
   }
 
+  #tellListenerError(error: unknown): void {
+    try {
+      this.#onListenerError(error);
+    } catch {
+      // There is nobody left to tell, and the commit stands.
+    }
+  }
+
   /** Everything that can fail is looked at before anything is done. */
   #checkOwners(operations: readonly Operation[]): void {
     const owners = new Map<string, Owner | undefined>();
-    for (const { type, bucket, owner } of operations) {
+    const documents = new Set<BucketDocument>();
+    for (const operation of operations) {
+      const { type, bucket, owner } = operation;
       const current = owners.has(bucket) ? owners.get(bucket) : this.#slots.get(bucket)?.owner;
-      if (type === "mount") owners.set(bucket, owner);
-      else if (type === "unmount") owners.set(bucket, current === owner ? undefined : current);
+      if (type === "mount") {
+        const { document } = operation;
+        if (this.#mounted.has(document) || documents.has(document)) {
+          throw new BridgeError(
+            "STORE_CONFLICT",
+            `The document for bucket ${quote(bucket)} has been mounted before; fill a new one.`,
+          );
+        }
+        documents.add(document);
+        owners.set(bucket, owner);
+      } else if (type === "unmount") owners.set(bucket, current === owner ? undefined : current);
       else if (current !== owner) {
         throw new BridgeError(
           "STORE_CONFLICT",
@@ -232,6 +253,7 @@ export class PolicyStore {
     switch (operation.type) {
       case "mount":
         this.#snapshots.recordDocument(bucket, slot?.document);
+        this.#mounted.add(operation.document);
         this.#slots.set(bucket, { owner, document: operation.document });
         return [{ type: "mount", bucket, document: operation.document }];
       case "unmount":
@@ -245,9 +267,9 @@ export class PolicyStore {
         this.#snapshots.recordRevision(bucket);
         for (const change of operation.changes) {
           const { key, revision } = change;
-          this.#snapshots.recordEntry(bucket, key, document.entry(key));
           const difference = document.apply(change);
           if (difference === undefined) continue;
+          this.#snapshots.recordEntry(bucket, key, difference.previous);
           changes.push(
             difference.current === undefined
               ? { type: "delete", bucket, key, revision }

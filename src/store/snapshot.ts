@@ -1,14 +1,19 @@
-import { BucketDocument } from "./bucket-document.ts";
-import type { DocumentEntry } from "./document.ts";
+import { BridgeError } from "../errors.ts";
+import type { BucketDocument } from "./bucket-document.ts";
+import { Document, type DocumentEntry } from "./document.ts";
 
-/** A read-only view of one bucket, as it was at one version of the store. */
+/**
+ * A read-only view of one bucket, as it was at one version of the store. It can be kept for as long as its
+ * snapshot is held; afterwards every read throws `STORE_TRANSACTION`.
+ */
 export interface BucketView {
   readonly revision: number;
   /** The entry of exactly this key. */
   entry(key: string): DocumentEntry | undefined;
   /** The JSON text of the document at `path`; undefined where there is nothing. */
   text(path?: readonly string[]): string | undefined;
-  entries(): Iterable<[key: string, entry: DocumentEntry]>;
+  /** Every key with its entry. Reads them all at once: what is iterated later is of this version too. */
+  entries(): [key: string, entry: DocumentEntry][];
 }
 
 /**
@@ -17,6 +22,7 @@ export interface BucketView {
  */
 export interface StoreSnapshot extends Disposable {
   readonly version: number;
+  /** A bucket that was mounted at this version. Throws `STORE_TRANSACTION` once released. */
   bucket(name: string): BucketView | undefined;
   /** Safe to call any number of times. */
   release(): void;
@@ -29,6 +35,12 @@ interface Undo {
   revision: number;
   /** Set once the whole bucket has been replaced or taken away: its document until then. */
   replaced?: { readonly document: BucketDocument | undefined };
+}
+
+/** What a snapshot sees of a bucket: a document, but for the entries that have changed since, the oldest change first. */
+interface Past {
+  readonly document: BucketDocument;
+  readonly undos: readonly Undo[];
 }
 
 /** A version that somebody holds a snapshot of. */
@@ -55,17 +67,21 @@ export class SnapshotLog {
     return this.#epochs.length;
   }
 
-  /** How many replaced entries are kept for the snapshots that are open. */
+  /** How many replaced entries are kept for the snapshots that are open, those of replaced documents included. */
   get retained(): number {
     let count = 0;
-    for (const { undo } of this.#epochs)
-      for (const { entries } of undo.values()) count += entries.size;
+    for (const { undo } of this.#epochs) {
+      for (const { entries, replaced } of undo.values()) {
+        count += entries.size + (replaced?.document?.keys ?? 0);
+      }
+    }
     return count;
   }
 
   take(version: number): StoreSnapshot {
     let epoch = this.#epochs.at(-1);
-    if (epoch?.version !== version) {
+    // A bucket's revision can move on without a new version; then the epoch is not of now either.
+    if (epoch === undefined || epoch.undo.size > 0) {
       epoch = { version, holders: 0, undo: new Map() };
       this.#epochs.push(epoch);
     }
@@ -77,9 +93,13 @@ export class SnapshotLog {
       released = true;
       if (--held.holders === 0) this.#drop(held);
     };
+    const past = (bucket: string): Past | undefined => {
+      if (released) throw releasedError(version);
+      return this.#past(held, bucket);
+    };
     return {
       version,
-      bucket: (name) => (released ? undefined : this.#view(held, name)),
+      bucket: (name) => past(name) && viewOf(() => past(name)!),
       release,
       [Symbol.dispose]: release,
     };
@@ -90,7 +110,7 @@ export class SnapshotLog {
     this.#newestUndo(bucket);
   }
 
-  /** To be told before a key of a mounted bucket changes. */
+  /** To be told which entry a key of a mounted bucket has lost. */
   recordEntry(bucket: string, key: string, before: DocumentEntry | undefined): void {
     const undo = this.#newestUndo(bucket);
     if (undo === undefined || undo.replaced !== undefined || undo.entries.has(key)) return;
@@ -132,51 +152,65 @@ export class SnapshotLog {
     }
   }
 
-  #view(epoch: Epoch, bucket: string): BucketView | undefined {
-    const overrides = new Map<string, DocumentEntry | undefined>();
+  #past(epoch: Epoch, bucket: string): Past | undefined {
+    const undos: Undo[] = [];
     let document = this.#live(bucket);
-    let revision: number | undefined;
-    for (const { undo } of this.#epochs.slice(this.#epochs.indexOf(epoch))) {
-      const changed = undo.get(bucket);
-      if (changed === undefined) continue;
-      revision ??= changed.revision;
-      for (const [key, entry] of changed.entries) {
-        if (!overrides.has(key)) overrides.set(key, entry);
-      }
-      if (changed.replaced !== undefined) {
-        document = changed.replaced.document;
+    for (let index = this.#epochs.indexOf(epoch); index < this.#epochs.length; index++) {
+      const undo = this.#epochs[index]!.undo.get(bucket);
+      if (undo === undefined) continue;
+      undos.push(undo);
+      if (undo.replaced !== undefined) {
+        document = undo.replaced.document;
         break;
       }
     }
-    if (document === undefined) return undefined;
-    return viewOf(document, overrides, revision ?? document.revision);
+    return document && { document, undos };
   }
 }
 
-function viewOf(
-  document: BucketDocument,
-  overrides: ReadonlyMap<string, DocumentEntry | undefined>,
-  revision: number,
-): BucketView {
-  function* entries(path?: readonly string[]): Generator<[string, DocumentEntry]> {
-    for (const pair of document.entries(path)) if (!overrides.has(pair[0])) yield pair;
-    for (const [key, entry] of overrides) {
-      if (entry !== undefined && (path === undefined || concerns(key, path))) yield [key, entry];
-    }
-  }
+/** Commits go on while a view is kept, so it asks for the past anew at each read. */
+function viewOf(past: () => Past): BucketView {
   return {
-    revision,
-    entry: (key) => (overrides.has(key) ? overrides.get(key) : document.entry(key)),
-    entries: () => entries(),
+    get revision() {
+      const { document, undos } = past();
+      return undos[0]?.revision ?? document.revision;
+    },
+    entry(key) {
+      const { document, undos } = past();
+      const undo = undos.find(({ entries }) => entries.has(key));
+      return undo === undefined ? document.entry(key) : undo.entries.get(key);
+    },
+    entries: () => [...entriesOf(past())],
     text(path = []) {
-      if (![...overrides.keys()].some((key) => concerns(key, path))) return document.text(path);
-      const past = new BucketDocument();
-      for (const [key, { text, revision: at }] of entries(path)) {
-        past.apply({ key, revision: at, value: { text, kind: "json" } });
+      const { document, undos } = past();
+      const untouched = undos.every(({ entries }) => !some(entries, path));
+      if (untouched) return document.text(path);
+      const then = new Document();
+      for (const [key, { text, revision }] of entriesOf({ document, undos }, path)) {
+        then.put(key, text, revision);
       }
-      return past.text(path);
+      return then.text(path);
     },
   };
+}
+
+/** The entries that a snapshot sees, or only those that decide what stands at `path`. */
+function* entriesOf(
+  { document, undos }: Past,
+  path: readonly string[] = [],
+): Generator<[string, DocumentEntry]> {
+  const replaced = new Map<string, DocumentEntry | undefined>();
+  // The oldest change of a key tells what it was at first.
+  for (const { entries } of undos.toReversed()) {
+    for (const [key, entry] of entries) if (concerns(key, path)) replaced.set(key, entry);
+  }
+  for (const pair of document.entries(path)) if (!replaced.has(pair[0])) yield pair;
+  for (const [key, entry] of replaced) if (entry !== undefined) yield [key, entry];
+}
+
+function some(entries: Undo["entries"], path: readonly string[]): boolean {
+  for (const key of entries.keys()) if (concerns(key, path)) return true;
+  return false;
 }
 
 /** Whether a key decides what stands at `path`: it is above, at or under it. */
@@ -184,4 +218,11 @@ function concerns(key: string, path: readonly string[]): boolean {
   const segments = key.split(".");
   const common = Math.min(segments.length, path.length);
   return segments.slice(0, common).every((segment, index) => segment === path[index]);
+}
+
+function releasedError(version: number): BridgeError {
+  return new BridgeError(
+    "STORE_TRANSACTION",
+    `The snapshot of version ${version} has been released; take a new one.`,
+  );
 }

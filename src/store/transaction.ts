@@ -19,7 +19,7 @@ export type Operation =
 export interface WriteTransaction {
   /**
    * Makes a bucket visible with this document, in the place of what may be there. The document belongs to the
-   * store from then on.
+   * store from then on; commit fails with `STORE_CONFLICT` when it has been mounted before.
    */
   mount(bucket: string, owner: Owner, document: BucketDocument): void;
   /**

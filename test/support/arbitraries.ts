@@ -2,16 +2,22 @@ import * as fc from "fast-check";
 
 const { FC_RUNS, FC_SEED, FC_PATH } = process.env;
 
+const SCALE = FC_RUNS === undefined ? 1 : Number(FC_RUNS) / 500;
+
 /**
- * How a property runs: `FC_RUNS` scales it, and `FC_SEED` with `FC_PATH` replay the failure that printed them.
+ * How a property runs: `FC_RUNS` (500 unless told otherwise) scales it, and `FC_SEED` with `FC_PATH` replay the
+ * failure that printed them.
  */
 export function runs(usual = 500): fc.Parameters<unknown> {
   return {
-    numRuns: FC_RUNS === undefined ? usual : Math.ceil((usual * Number(FC_RUNS)) / 500),
+    numRuns: Math.ceil(usual * SCALE),
     ...(FC_SEED !== undefined && { seed: Number(FC_SEED) }),
     ...(FC_PATH !== undefined && { path: FC_PATH }),
   };
 }
+
+/** How long a property may run, in milliseconds, on a machine that has other things to do. */
+export const PROPERTY_TIMEOUT_MS: number = 60_000 * Math.max(1, SCALE);
 
 const space = fc.constantFrom("", "", "", " ", "\n\t", " \r\n ");
 
@@ -83,9 +89,27 @@ export const objectJsonText: fc.Arbitrary<string> = fc
 
 /** Keys that are prefixes of each other, look like positions in arrays, or are names of JavaScript's own. */
 export const key: fc.Arbitrary<string> = fc.constantFrom(
-  ...["a", "a.b", "a.b.c", "a.b.c.d", "a.b.d", "a.bc", "a.0", "a.0.1", "0", "0.1", "b", "b.a"],
-  ...["__proto__", "__proto__.a", "a.__proto__", "constructor", "constructor.prototype.a"],
-  ...["toString", "nats", "system.a", "x/y=z.-_.1"],
+  "a",
+  "a.b",
+  "a.b.c",
+  "a.b.c.d",
+  "a.b.d",
+  "a.bc",
+  "a.0",
+  "a.0.1",
+  "0",
+  "0.1",
+  "b",
+  "b.a",
+  "__proto__",
+  "__proto__.a",
+  "a.__proto__",
+  "constructor",
+  "constructor.prototype.a",
+  "toString",
+  "nats",
+  "system.a",
+  "x/y=z.-_.1",
 );
 
 const utf8 = new TextEncoder();

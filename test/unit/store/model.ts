@@ -1,3 +1,5 @@
+import type { KeyChange } from "../../../src/store/bucket-document.ts";
+import { decodeValue } from "../../../src/store/value.ts";
 import { type Exact, exactJson } from "../../support/exact-json.ts";
 
 /** What a bucket holds: key → bytes, or a reason why the value must not be shown. */
@@ -69,4 +71,21 @@ export function valueAt(document: Exact, path: readonly string[]): Exact | undef
     else return undefined;
   }
   return current;
+}
+
+/** What happens to a key of a bucket. */
+export interface Step {
+  readonly key: string;
+  /** Bytes, a refusal, or a removal. */
+  readonly value: Uint8Array | { readonly refused: string } | undefined;
+}
+
+/** The same as a watcher hands it to the store. */
+export function changeOf({ key, value }: Step, revision: number): KeyChange {
+  if (value === undefined) return { key, revision };
+  if ("refused" in value) return { key, revision, refused: value.refused };
+  const decoded = decodeValue(value, key.split(".").length);
+  return "refused" in decoded
+    ? { key, revision, refused: decoded.refused }
+    : { key, revision, value: decoded };
 }

@@ -80,30 +80,23 @@ describe("decodeValue", () => {
     [MAX_JSON_DEPTH - 1, 2, false],
     [MAX_JSON_DEPTH, 0, true],
     [MAX_JSON_DEPTH, 1, false],
-    [1, 200_000, false],
+    [1, 50_000, false],
   ])(
     "S5 a key of %d segments with a value of %d levels: shown is %s",
     (segments, levels, shown) => {
-      for (const [open, close] of [
-        ["[", "]"],
-        ['{"a":', "}"],
-      ] as const) {
-        const inside = open === "[" || levels === 0 ? "" : "1";
-        const bytes =
-          levels === 0
-            ? utf8.encode("1")
-            : utf8.encode(open.repeat(levels) + inside + close.repeat(levels));
-        const decoded = decodeValue(bytes, segments);
-        if (shown) expect(decoded).toMatchObject({ kind: "json" });
-        else expect(decoded).toEqual(JSON_TOO_DEEP);
+      const contents =
+        levels === 0
+          ? ["1"]
+          : [
+              "[".repeat(levels) + "]".repeat(levels),
+              '{"a":'.repeat(levels) + "1" + "}".repeat(levels),
+            ];
+      for (const text of contents) {
+        const expected = shown ? { text, kind: "json" } : JSON_TOO_DEEP;
+        expect(decodeValue(utf8.encode(text), segments)).toEqual(expected);
       }
     },
   );
-
-  test("S5 what is not JSON has no depth", () => {
-    expect(decodeValue(utf8.encode("[".repeat(1000)), 1)).toMatchObject({ kind: "string" });
-    expect(decodeValue(utf8.encode(`"${"[".repeat(1000)}"`), 1)).toMatchObject({ kind: "json" });
-  });
 
   test("S5 a key of more segments than values may have levels is refused whatever its value", () => {
     const refusal = { refused: "its key has more than 256 segments" };
