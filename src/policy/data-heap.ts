@@ -69,39 +69,44 @@ export class DataHeap {
     memory.ensure(exports.opa_heap_ptr_get() + room * (GROWTH + 1) + SLACK_BYTES);
     const address = memory.size - room;
     const value = exports.opa_json_parse(address, memory.write(text, address));
-    if (value === 0) throw damaged("a value could not be parsed");
+    if (value === 0) {
+      throw new BridgeError(
+        "EVALUATION_FAILED",
+        "A value could not be put into the policy's memory: OPA's parser refused it.",
+      );
+    }
     return value;
   }
 
-  /** Puts a value at a path under `base`, making the objects on the way; what stood there is freed. */
-  link(base: number, path: readonly string[], value: number): void {
+  /**
+   * Puts a value at a path under `base`, making the objects on the way; what stood there is freed. False, with
+   * the value freed, when something on the way is not an object.
+   */
+  link(base: number, path: readonly string[], value: number): boolean {
     const { exports } = this.#instance;
     const pathValue = this.parse(JSON.stringify(path));
     const result = exports.opa_value_add_path(base, pathValue, value);
     exports.opa_value_free(pathValue);
-    if (result !== OK) throw damaged(`a value could not be set (${result})`);
+    if (result !== OK) exports.opa_value_free(value);
+    return result === OK;
   }
 
   /** As {@link link}, with a new value from JSON text. */
-  put(base: number, path: readonly string[], text: string): void {
-    this.link(base, path, this.parse(text));
+  put(base: number, path: readonly string[], text: string): boolean {
+    return this.link(base, path, this.parse(text));
   }
 
-  /** Removes what stands at a path under `base`, and frees it. */
-  remove(base: number, path: readonly string[]): void {
+  /** Removes what stands at a path under `base`, and frees it; false when the path can't be followed. */
+  remove(base: number, path: readonly string[]): boolean {
     const { exports } = this.#instance;
     const pathValue = this.parse(JSON.stringify(path));
     const result = exports.opa_value_remove_path(base, pathValue);
     exports.opa_value_free(pathValue);
-    if (result !== OK) throw damaged(`a value could not be removed (${result})`);
+    return result === OK;
   }
 
   /** Frees a value that is part of nothing. */
   free(value: number): void {
     this.#instance.exports.opa_value_free(value);
   }
-}
-
-function damaged(what: string): BridgeError {
-  return new BridgeError("EVALUATION_FAILED", `The policy's data could not be changed: ${what}.`);
 }

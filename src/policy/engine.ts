@@ -20,6 +20,8 @@ export interface PolicyEngineOptions {
   readonly maxSuspensions?: number;
   /** The most that a policy's memory may grow to, in bytes. Default 4 GiB, WebAssembly's own limit. */
   readonly maxMemoryBytes?: number;
+  /** How long a slice of a load may keep other decisions waiting, in milliseconds. Default 1. */
+  readonly sliceMs?: number;
   /** Told when a bucket has outgrown the policy's memory; it should be unmounted. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
   readonly logger?: Logger;
@@ -93,11 +95,12 @@ export class PolicyEngine {
   }
 
   async #replace(bundle: Bundle): Promise<void> {
-    const { store, maxMemoryBytes = MAX_WASM_BYTES, onOverBudget, logger } = this.#options;
+    const { store, maxMemoryBytes = MAX_WASM_BYTES, sliceMs, onOverBudget, logger } = this.#options;
     const policy = await Policy.load(bundle, {
       store,
       builtins: this.#builtins,
       maxMemoryBytes,
+      sliceMs,
       onOverBudget,
       onWornOut: (worn) => this.#renew(worn),
       logger,

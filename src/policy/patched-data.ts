@@ -13,16 +13,14 @@ export interface PatchedDataOptions {
   readonly instance: WasmInstance;
   readonly store: PolicyStore;
   readonly bundleData: string;
+  /** How long one slice of staging may keep the event loop, in milliseconds. Default 1. */
+  readonly sliceMs?: number | undefined;
   /** Told when a change did not fit in; the bucket must go. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
   /** Told when a new instance would do better: patching has failed, or the memory is too fragmented. */
   readonly onWornOut?: (reason: string) => void;
 }
 
-/** How long one slice of staging may keep the event loop, in milliseconds. */
-const SLICE_MS = 1;
-/** How many parts are set between two looks at the clock. */
-const PARTS_PER_LOOK = 16;
 /** Loads are refused above this share of the memory, changes above the next: evaluations need room too. */
 const LOAD_SHARE = 0.85;
 const CHANGE_SHARE = 0.92;
@@ -79,7 +77,7 @@ export class PatchedData implements ResidentData {
       if (document === undefined || this.#linked.has(bucket)) continue;
       const staging = await this.#stage(bucket, document);
       // It may have been replaced or taken away meanwhile; whoever did has told us.
-      if (store.bucket(bucket) === document) this.#change(() => this.#link(staging), bucket);
+      if (store.bucket(bucket) === document) this.#change(() => this.#link(staging));
       else this.#discard(staging);
     }
   }
@@ -116,8 +114,8 @@ export class PatchedData implements ResidentData {
     const parts = document.parts()[Symbol.iterator]();
     try {
       for (let done = false; !done && this.#replacement === undefined;) {
-        this.#refuseWhenFull(bucket, LOAD_SHARE);
         done = this.#heap.session(() => this.#stageSlice(staging, parts));
+        this.#refuseWhenFull(bucket, LOAD_SHARE);
         if (!done) await nextTurn();
         if (staging.discarded) break;
       }
@@ -129,18 +127,16 @@ export class PatchedData implements ResidentData {
   }
 
   #stageSlice(staging: Staging, parts: Iterator<DocumentPart>): boolean {
-    const end = performance.now() + SLICE_MS;
+    const end = performance.now() + (this.#options.sliceMs ?? 1);
     do {
-      for (let count = 0; count < PARTS_PER_LOOK; count++) {
-        const next = parts.next();
-        if (next.done === true) return true;
-        this.#stagePart(staging, next.value);
-      }
+      const next = parts.next();
+      if (next.done === true) return true;
+      this.#stagePart(staging, next.value);
     } while (performance.now() < end);
     return false;
   }
 
-  #stagePart({ bucket, tops }: Staging, { path, text }: DocumentPart): void {
+  #stagePart({ bucket, tops, dirty }: Staging, { path, text }: DocumentPart): void {
     const isRoot = bucket === this.#options.store.rootBucket;
     const top = isRoot ? path[0]! : "";
     const rest = isRoot ? path.slice(1) : path;
@@ -150,7 +146,9 @@ export class PatchedData implements ResidentData {
     }
     let base = tops.get(top);
     if (base === undefined) tops.set(top, (base = this.#heap.parse("{}")));
-    this.#heap.put(base, rest, text!);
+    const done = this.#heap.put(base, rest, text!);
+    // Parts of different moments may contradict each other; what changed meanwhile is set right when linked.
+    if (!done && dirty.size === 0) throw contradiction(path);
   }
 
   #discard(staging: Staging): void {
@@ -165,25 +163,21 @@ export class PatchedData implements ResidentData {
 
   #commit({ changes }: Commit): void {
     if (this.#replacement !== undefined) return;
-    let bucket = "";
     this.#change(() => {
-      for (const change of changes) {
-        ({ bucket } = change);
-        this.#apply(change);
-      }
-    }, bucket);
+      for (const change of parentsFirst(changes)) this.#apply(change);
+    });
     this.#reportWhenFull(changes);
   }
 
   /** Runs changes of the visible data; when they fail, replacement takes over, which can't be half done. */
-  #change(change: () => void, bucket: string): void {
+  #change(change: () => void): void {
     try {
       this.#heap.session(change);
     } catch (error) {
       const { instance, store, bundleData, onWornOut } = this.#options;
       this.#staged.clear();
       this.#replacement = new ReplacedData(instance, store, bundleData);
-      onWornOut?.(`bucket ${quote(bucket)}: ${messageOf(error)}`);
+      onWornOut?.(messageOf(error));
     }
   }
 
@@ -230,7 +224,13 @@ export class PatchedData implements ResidentData {
       this.#heap.link(this.#kv, [bucket], address);
     }
     this.#linked.set(bucket, { document, address });
-    for (const key of dirty) this.#patch(bucket, key);
+    const changed = [...dirty].map((key) => ({
+      type: "delete" as const,
+      bucket,
+      key,
+      revision: 0,
+    }));
+    for (const change of parentsFirst(changed)) this.#apply(change);
   }
 
   #unlink(bucket: string): void {
@@ -255,7 +255,7 @@ export class PatchedData implements ResidentData {
     }
     const { path, text } = linked.document.partAt(key);
     if (text === undefined) this.#heap.remove(linked.address, path);
-    else this.#heap.put(linked.address, path, text);
+    else if (!this.#heap.put(linked.address, path, text)) throw contradiction(path);
   }
 
   #refuseWhenFull(bucket: string, share: number): void {
@@ -276,6 +276,39 @@ export class PatchedData implements ResidentData {
       this.#options.onOverBudget?.(last.bucket, error as BridgeError);
     }
   }
+}
+
+/**
+ * Keys in the order in which they can be set: shorter before longer. The document is asked for what stands there
+ * after all changes, so an object must be in the place of a scalar before anything is put into it. A bucket that
+ * is mounted or taken away stays where it is in the order.
+ */
+function* parentsFirst(changes: readonly Change[]): Generator<Change> {
+  let run: Change[] = [];
+  for (const change of changes) {
+    if ("key" in change) run.push(change);
+    else {
+      yield* run.toSorted(byDepth);
+      run = [];
+      yield change;
+    }
+  }
+  yield* run.length > 1 ? run.toSorted(byDepth) : run;
+}
+
+function byDepth(a: Change, b: Change): number {
+  return depthOf(a) - depthOf(b);
+}
+
+function depthOf(change: Change): number {
+  return "key" in change ? change.key.split(".").length : 0;
+}
+
+function contradiction(path: readonly string[]): BridgeError {
+  return new BridgeError(
+    "EVALUATION_FAILED",
+    `The policy's data could not be changed at ${quote(path.join("."))}: an object is missing on the way.`,
+  );
 }
 
 /** Memory that can't be had shows as a RangeError of the engine or as a trap; both mean the same here. */

@@ -22,6 +22,8 @@ export interface PolicyOptions {
   readonly builtins: BuiltinRegistry;
   /** The most that the policy's memory may grow to, in bytes; reserved, not used, from the start. */
   readonly maxMemoryBytes: number;
+  /** How long a slice of a load may keep the event loop, in milliseconds. */
+  readonly sliceMs?: number | undefined;
   /** Told when a bucket has outgrown the policy's memory. */
   readonly onOverBudget?: ((bucket: string, reason: BridgeError) => void) | undefined;
   /** Told when the policy's data is better put into a new instance. */
@@ -180,7 +182,7 @@ export class Policy {
   }
 
   #makeResident(): ResidentData {
-    const { store, logger = silentLogger, onOverBudget, onWornOut } = this.#options;
+    const { store, sliceMs, logger = silentLogger, onOverBudget, onWornOut } = this.#options;
     const { data: bundleData } = this.bundle;
     const instance = this.#instance;
     if (!DataHeap.supports(instance)) {
@@ -194,6 +196,7 @@ export class Policy {
       instance,
       store,
       bundleData,
+      sliceMs,
       ...(onOverBudget && { onOverBudget }),
       onWornOut: (reason) => {
         logger.warn({}, `the policy's data is put into a new instance: ${reason}`);
