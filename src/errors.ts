@@ -46,6 +46,10 @@ export const ERROR_CODES = {
     retryable: true,
     meaning: "The bucket's stream of entries ended or had a gap.",
   },
+  BUCKET_LOOKUPS_LIMITED: {
+    retryable: true,
+    meaning: "Too many unknown or waiting buckets are asked for at the moment.",
+  },
   WATCHERS_ALL_PINNED: {
     retryable: true,
     meaning: "Every watcher is in use by a query, so none can make room.",

@@ -1,22 +1,20 @@
-import { deferred, sleep, within } from "../common/async.ts";
+import { deferred } from "../common/async.ts";
 import { Backoff } from "../common/backoff.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
-import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
-import type { BucketEntry, BucketRun, BucketSink, BucketSource } from "../nats/bucket-source.ts";
-import type { BucketDocument, BucketFigures, KeyChange } from "../store/bucket-document.ts";
+import type { BridgeError } from "../errors.ts";
+import type { BucketEntry, BucketSource } from "../nats/bucket-source.ts";
+import type { KeyChange } from "../store/bucket-document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
-import type { WriteTransaction } from "../store/transaction.ts";
+import type { Commit } from "../store/transaction.ts";
 import { decodeValue } from "../store/value.ts";
 import type { MemoryBudget } from "./budget.ts";
-import { differences } from "./repair.ts";
+import { type Clock, sleep, systemClock } from "./clock.ts";
+import { listen, type Listening } from "./listen.ts";
+import { FirstLoad, type Load, Reload } from "./load.ts";
+import { followError, isFinal, loadTimeoutError, stoppedError } from "./stream-end.ts";
+import type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
 
-/**
- * - `loading`: the first load is under way; policies see nothing of the bucket.
- * - `live`: policies see the bucket as NATS delivers it.
- * - `recovering`: the stream had a gap; the data from before it serves until a fresh snapshot is in.
- * - `stopped`, `failed`: over; the bucket's data is out of sight.
- */
-export type WatcherState = "idle" | "loading" | "live" | "recovering" | "stopped" | "failed";
+export type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
 
 export interface BucketWatcherOptions {
   readonly source: BucketSource;
@@ -27,28 +25,12 @@ export interface BucketWatcherOptions {
   /** Told once when a watcher that was live can't go on: the bucket is gone, or has outgrown its budget. */
   readonly onFailed?: (reason: BridgeError) => void;
   readonly logger?: Logger;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
-export interface BucketWatcherStatus extends Partial<BucketFigures> {
-  readonly bucket: string;
-  readonly state: WatcherState;
-  readonly incarnation?: string;
-  /** How long ago the data was last known to be all that the bucket has, in milliseconds. */
-  readonly ageMs?: number;
-  /** How long the last load took, in milliseconds. */
-  readonly loadMs?: number;
-  /** How many times the bucket was loaded again after a gap. */
-  readonly reloads: number;
-  /** How many differences such reloads have found. */
-  readonly repaired: number;
-  readonly lastError?: string;
-}
-
-/** What a reload waits to put into the store: the whole bucket as it was at the revision. */
-interface Reload {
-  readonly snapshot: ReadonlyMap<string, KeyChange>;
-  readonly revision: number;
-}
+/** A stream that was followed for less than this counts as a failure: its end is no reason to hurry. */
+const SUSTAINED_MS = 5_000;
 
 /**
  * Keeps one bucket in the store: loads it, makes it visible in one transaction, follows it live, and makes it
@@ -58,15 +40,19 @@ export class BucketWatcher {
   readonly bucket: string;
   readonly #options: BucketWatcherOptions;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #stopping = new AbortController();
   readonly #loaded = deferred();
   #state: WatcherState = "idle";
-  #endRun: (reason: BridgeError) => void = () => undefined;
+  #stream: Listening | undefined;
+  #started: Promise<void> | undefined;
   #following: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
-  /** What has been heard but not yet committed, in order; a mount or a reload stands before what followed it. */
-  #mount: BucketDocument | undefined;
-  #reload: Reload | undefined;
+  /** Why it is over. */
+  #reason: BridgeError | undefined;
+  /** A whole bucket that is not in the store yet; what follows it goes into it, until the store takes it over. */
+  #load: Load | undefined;
+  /** What has been heard since, and is not committed yet, in order. */
   #changes: KeyChange[] = [];
   #committing: Promise<void> | undefined;
   #incarnation: string | undefined;
@@ -80,6 +66,7 @@ export class BucketWatcher {
     this.bucket = bucket;
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
+    this.#clock = options.clock ?? systemClock;
     this.#loaded.promise.catch(() => undefined);
   }
 
@@ -87,43 +74,40 @@ export class BucketWatcher {
     return this.#state;
   }
 
+  /** Whether policies see the bucket through this watcher. */
+  get visible(): boolean {
+    return this.#state === "live" || this.#state === "recovering";
+  }
+
   /**
    * Resolves when the first load has been committed. Rejects, with nothing left behind, with the reason why
-   * the bucket can't be watched (`BUCKET_*`, `NATS_*`), or with `BRIDGE_STOPPING` after `stop()`.
+   * the bucket can't be watched (`BUCKET_*`, `NATS_*`), or with `BRIDGE_STOPPING` after `stop()`. Called again,
+   * it answers the same.
    */
-  async start(): Promise<void> {
-    if (this.#state !== "idle") return this.#loaded.promise;
-    this.#state = "loading";
-    this.#following = this.#follow();
-    try {
-      await within(this.#options.loadTimeoutMs, this.#loaded.promise, () => this.#loadTimeout());
-    } catch (error) {
-      this.#lastError = messageOf(error);
-      await this.stop();
-      if (isBridgeError(error) && error.code !== "BRIDGE_STOPPING") this.#state = "failed";
-      throw error;
-    }
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
   }
 
   /** Safe in any state, any number of times. Once resolved, nothing more is written and the data is gone. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
+    this.#stopped ??= this.#end("stopped", stoppedError(this.bucket));
     return this.#stopped;
   }
 
   /** How long ago the bucket was last known to be followed to its end, in milliseconds. */
   get ageMs(): number {
-    return performance.now() - this.#currentAt;
+    return this.#clock.now() - this.#currentAt;
   }
 
   status(): BucketWatcherStatus {
-    const mounted = this.#state === "live" || this.#state === "recovering";
-    const figures = mounted ? this.#options.store.bucket(this.bucket)?.figures() : undefined;
+    const { visible } = this;
+    const figures = visible ? this.#options.store.bucket(this.bucket)?.figures() : undefined;
     return {
       bucket: this.bucket,
       state: this.#state,
       ...figures,
-      ...(mounted && { ageMs: Math.round(this.ageMs) }),
+      ...(visible && { ageMs: Math.round(this.ageMs) }),
       reloads: this.#reloads,
       repaired: this.#repaired,
       ...(this.#incarnation !== undefined && { incarnation: this.#incarnation }),
@@ -132,23 +116,60 @@ export class BucketWatcher {
     };
   }
 
-  async #stop(): Promise<void> {
+  async #start(): Promise<void> {
+    let cancelTimeout = (): void => undefined;
+    // After stop() there is nothing to start; what is awaited below has been rejected.
+    if (this.#stopped === undefined) {
+      const { loadTimeoutMs } = this.#options;
+      this.#state = "loading";
+      cancelTimeout = this.#clock.after(loadTimeoutMs, () => {
+        if (this.#state !== "loading") return;
+        this.#fail(loadTimeoutError(this.bucket, loadTimeoutMs, this.#lastError));
+      });
+      this.#following = this.#follow();
+    }
+    try {
+      await this.#loaded.promise.finally(cancelTimeout);
+      // Between the load's commit and this line it may have ended again.
+      if (this.#reason !== undefined) throw this.#reason;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #end(state: "stopped" | "failed", reason: BridgeError): Promise<void> {
     this.#stopping.abort();
-    this.#state = "stopped";
-    this.#endRun(stoppingError(this.bucket));
-    this.#loaded.reject(stoppingError(this.bucket));
+    this.#state = state;
+    this.#reason = reason;
+    this.#stream?.end(reason);
+    this.#loaded.reject(reason);
+    // What is on its way out leaves its room at once to those that come, the bucket's next watcher among them.
+    this.#options.budget.release(this);
     await this.#following;
     await this.#committing;
     await this.#options.store.transact((tx) => tx.unmount(this.bucket, this));
-    this.#options.budget.release(this);
+  }
+
+  /** It can't go on: before the first load that is `start()`'s error, later the manager's business. */
+  #fail(reason: BridgeError): void {
+    if (this.#stopped !== undefined) return;
+    const { visible } = this;
+    this.#lastError = reason.message;
+    // Not awaited here: ending waits for the very work that has just failed.
+    this.#stopped = this.#end("failed", reason);
+    if (!visible) return;
+    this.#logger.error({ bucket: this.bucket, code: reason.code }, reason.message);
+    this.#options.onFailed?.(reason);
   }
 
   /** Opens one stream after the other until the watcher stops. */
   async #follow(): Promise<void> {
     const { signal } = this.#stopping;
-    const backoff = new Backoff();
+    const backoff = new Backoff({ random: () => this.#clock.random() });
     while (!signal.aborted) {
-      const { reason, loaded } = await this.#followOnce();
+      this.#stream = this.#listen();
+      const { reason, followedMs } = await this.#stream.ended;
       // What this stream has said goes in before anything that the next one says.
       await this.#committing;
       if (signal.aborted) return;
@@ -159,80 +180,68 @@ export class BucketWatcher {
       this.#lastError = reason.message;
       if (this.#state === "live") this.#state = "recovering";
       this.#logger.warn({ bucket: this.bucket, code: reason.code }, reason.message);
-      // A stream that had loaded is opened again at once; one that fails to load must not be hammered.
-      if (loaded) backoff.reset();
-      else await sleep(backoff.next(), signal);
+      // The first gap after a quiet time is closed at once; streams that fail one after the other wait.
+      if (followedMs !== undefined && followedMs >= SUSTAINED_MS) backoff.reset();
+      const atOnce = followedMs !== undefined && backoff.failures === 0;
+      const waitMs = backoff.next();
+      if (!atOnce) await sleep(this.#clock, waitMs, signal);
     }
   }
 
-  #followOnce(): Promise<{ reason: BridgeError; loaded: boolean }> {
-    return new Promise((resolve) => {
-      const startedAt = performance.now();
-      const first = this.#state === "loading";
-      const document = first ? this.#options.store.createDocument(this.bucket) : undefined;
-      const snapshot = new Map<string, KeyChange>();
-      let loaded = false;
-      let run: BucketRun | undefined;
-      const end = (reason: BridgeError): void => {
-        run?.stop();
-        resolve({ reason, loaded });
-      };
-      this.#endRun = end;
-      const guard = (step: () => void): void => {
-        try {
-          step();
-        } catch (error) {
-          end(isBridgeError(error) ? error : unexpected(this.bucket, error));
-        }
-      };
-      const sink: BucketSink = {
-        opened: (info) => {
-          this.#incarnation = info.incarnation;
-        },
-        entry: (entry) =>
-          guard(() => {
-            const change = this.#read(entry);
-            if (loaded) {
-              this.#changes.push(change);
-              this.#commitSoon();
-            } else if (document !== undefined) {
-              document.apply(change);
-              this.#options.budget.use(this, this.bucket, document.keys, document.bytes);
-            } else if (entry.operation === "delete") snapshot.delete(change.key);
-            else snapshot.set(change.key, change);
-          }),
-        loaded: (revision) => {
-          loaded = true;
-          this.#currentAt = performance.now();
-          this.#loadMs = this.#currentAt - startedAt;
-          if (document !== undefined) {
-            document.followed(revision);
-            this.#mount = document;
-          } else this.#reload = { snapshot, revision };
-          this.#commitSoon();
-        },
-        current: () => {
-          this.#currentAt = performance.now();
-        },
-        ended: end,
-      };
-      run = this.#options.source.open(this.bucket, sink);
+  #listen(): Listening {
+    const { store, source } = this.#options;
+    const openedAt = this.#clock.now();
+    const Kind = this.#state === "loading" ? FirstLoad : Reload;
+    const load = new Kind(store, this.bucket, this);
+    return listen(source, this.bucket, this.#clock, {
+      opened: ({ incarnation }) => {
+        this.#incarnation = incarnation;
+      },
+      entry: (entry, live) => {
+        const change = readEntry(entry);
+        if (live) this.#hearLive(change);
+        else this.#addTo(load, change);
+      },
+      loaded: (revision) => {
+        this.#currentAt = this.#clock.now();
+        this.#loadMs = this.#currentAt - openedAt;
+        load.followed(revision);
+        this.#load = load;
+        this.#commitSoon();
+      },
+      current: () => {
+        this.#currentAt = this.#clock.now();
+      },
     });
   }
 
-  #read({ key, operation, data, revision }: BucketEntry): KeyChange {
-    if (operation === "delete") return { key, revision };
-    if (key.includes("\ufffd")) return { key, revision, refused: "its name is not UTF-8" };
-    const value = decodeValue(data, key.split(".").length);
-    return "refused" in value
-      ? { key, revision, refused: value.refused }
-      : { key, revision, value };
+  #addTo(load: Load, change: KeyChange): void {
+    load.apply(change);
+    // While a bucket is loaded again there are two copies of it; the larger one is what it needs.
+    const { store, budget } = this.#options;
+    const mounted = load.kind === "again" ? store.bucket(this.bucket) : undefined;
+    const keys = Math.max(load.keys, mounted?.keys ?? 0);
+    budget.use(this, this.bucket, keys, Math.max(load.bytes, mounted?.bytes ?? 0));
+  }
+
+  #hearLive(change: KeyChange): void {
+    if (this.#load === undefined) {
+      this.#changes.push(change);
+      this.#commitSoon();
+      return;
+    }
+    try {
+      this.#addTo(this.#load, change);
+      this.#load.followed(change.revision);
+    } catch (error) {
+      // What may not be there as a whole is not shown in part.
+      this.#load = undefined;
+      throw error;
+    }
   }
 
   #commitSoon(): void {
-    this.#committing ??= this.#commitAll().finally(() => {
-      this.#committing = undefined;
-    });
+    this.#committing ??= this.#commitAll();
   }
 
   /** Commits what has been heard, batch by batch, until nothing is left. */
@@ -242,87 +251,44 @@ export class BucketWatcher {
     // One turn of the microtask queue gathers what the socket delivered in one piece.
     await Promise.resolve();
     try {
-      while (!signal.aborted && (this.#mount ?? this.#reload ?? this.#changes[0]) !== undefined) {
-        await store.transact((tx) => {
+      while (!signal.aborted && (this.#load !== undefined || this.#changes.length > 0)) {
+        let load: Load | undefined;
+        const commit = await store.transact((tx) => {
           if (signal.aborted) return;
-          this.#stage(tx);
+          const changes = this.#changes;
+          load = this.#load;
+          this.#load = undefined;
+          this.#changes = [];
+          // Never both: what follows a load goes into it for as long as it is not staged.
+          if (load !== undefined) load.stage(tx);
+          else if (changes.length > 0) tx.change(this.bucket, this, changes);
         });
-        this.#committed();
+        if (!signal.aborted) this.#committed(commit, load);
       }
     } catch (error) {
-      this.#fail(isBridgeError(error) ? error : unexpected(this.bucket, error));
+      this.#fail(followError(this.bucket, error));
+    } finally {
+      // In the same breath as the last look at what is left, so that nothing can come in between.
+      this.#committing = undefined;
     }
   }
 
-  #stage(tx: WriteTransaction): void {
-    const mount = this.#mount;
-    const reload = this.#reload;
-    const changes = this.#changes;
-    this.#mount = undefined;
-    this.#reload = undefined;
-    this.#changes = [];
-    if (mount !== undefined) tx.mount(this.bucket, this, mount);
-    if (reload !== undefined) {
-      const document = this.#options.store.bucket(this.bucket);
-      const repairs = document ? differences(document, reload.snapshot, reload.revision) : [];
-      this.#reloads++;
-      this.#repaired += repairs.length;
-      tx.change(this.bucket, this, repairs, reload.revision);
-    }
-    if (changes.length > 0) tx.change(this.bucket, this, changes);
-  }
-
-  #committed(): void {
-    if (this.#stopping.signal.aborted) return;
+  #committed(commit: Commit | undefined, load: Load | undefined): void {
     const document = this.#options.store.bucket(this.bucket);
     if (document === undefined) return;
-    this.#options.budget.use(this, this.bucket, document.keys, document.bytes);
+    if (load?.kind === "again") {
+      this.#reloads++;
+      this.#repaired += commit?.changes.length ?? 0;
+    }
     this.#state = "live";
     this.#loaded.resolve();
-  }
-
-  /** The watcher can't go on: before the first load that is `start()`'s error, later the manager's business. */
-  #fail(reason: BridgeError): void {
-    if (this.#stopping.signal.aborted) return;
-    this.#lastError = reason.message;
-    if (this.#state === "loading") {
-      this.#loaded.reject(reason);
-      return;
-    }
-    this.#logger.error({ bucket: this.bucket, code: reason.code }, reason.message);
-    // Not awaited: stopping waits for the very work that has just failed.
-    void this.stop().then(() => {
-      this.#state = "failed";
-    });
-    this.#options.onFailed?.(reason);
-  }
-
-  #loadTimeout(): BridgeError {
-    const ms = this.#options.loadTimeoutMs;
-    const why = this.#lastError === undefined ? "" : ` The last problem was: ${this.#lastError}`;
-    return new BridgeError(
-      "BUCKET_LOAD_TIMEOUT",
-      `Bucket ${quote(this.bucket)} was not loaded within ${ms} ms; check that NATS is reachable, or raise plugins.nats.load_timeout.${why}`,
-    );
+    this.#options.budget.use(this, this.bucket, document.keys, document.bytes);
   }
 }
 
-/** Whether trying again at once can't help. A bucket that is gone has no data, so its data must go too. */
-function isFinal(reason: BridgeError, loading: boolean): boolean {
-  const { code } = reason;
-  if (code === "BUCKET_NOT_FOUND" || code === "BUCKET_OVER_BUDGET" || code === "NATS_CLOSED")
-    return true;
-  return loading && (code === "BUCKET_FORBIDDEN" || code === "JETSTREAM_UNAVAILABLE");
-}
-
-function stoppingError(bucket: string): BridgeError {
-  return new BridgeError("BRIDGE_STOPPING", `The watcher of bucket ${quote(bucket)} was stopped.`);
-}
-
-function unexpected(bucket: string, error: unknown): BridgeError {
-  return new BridgeError(
-    "BUCKET_STREAM_ENDED",
-    `Bucket ${quote(bucket)} can't be followed: ${messageOf(error)}`,
-    { cause: error },
-  );
+function readEntry({ key, operation, data, revision }: BucketEntry): KeyChange {
+  if (operation === "delete") return { key, revision };
+  if (key.includes("\ufffd")) return { key, revision, refused: "its name is not UTF-8" };
+  const value = decodeValue(data, key.split(".").length);
+  return "refused" in value ? { key, revision, refused: value.refused } : { key, revision, value };
 }

@@ -21,17 +21,22 @@ export class MemoryBudget {
     return this.#total;
   }
 
-  /** Notes what a holder uses now; throws `BUCKET_OVER_BUDGET` when that is more than is allowed. */
+  /**
+   * Notes what a holder uses now; throws `BUCKET_OVER_BUDGET`, noting nothing, when that is more than is allowed.
+   * Whoever does not grow is never refused because of what all have together: the one that outgrows it fails alone.
+   */
   use(holder: object, bucket: string, keys: number, bytes: number): void {
-    this.#total += bytes - (this.#used.get(holder) ?? 0);
-    this.#used.set(holder, bytes);
     const { maxBucketKeys, maxBucketBytes, maxTotalBytes } = this.#limits;
+    const before = this.#used.get(holder) ?? 0;
+    const total = this.#total - before + bytes;
     if (keys > maxBucketKeys) throw overBudget(bucket, "keys", "max_bucket_keys", maxBucketKeys);
     if (bytes > maxBucketBytes)
       throw overBudget(bucket, "bytes", "max_bucket_bytes", maxBucketBytes);
-    if (this.#total > maxTotalBytes) {
+    if (bytes > before && total > maxTotalBytes) {
       throw overBudget(bucket, "bytes in all buckets together", "max_total_bytes", maxTotalBytes);
     }
+    this.#total = total;
+    this.#used.set(holder, bytes);
   }
 
   /** A holder that has gone uses nothing. */

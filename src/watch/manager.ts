@@ -1,44 +1,23 @@
-import { Mutex, Semaphore } from "async-mutex";
-import { LRUCache } from "lru-cache";
+import { Semaphore } from "async-mutex";
 import { type Logger, silentLogger } from "../common/logger.ts";
-import { BridgeError, isBridgeError, quote } from "../errors.ts";
-import type { BucketSource } from "../nats/bucket-source.ts";
-import type { PolicyStore } from "../store/policy-store.ts";
+import { type BridgeError, isBridgeError } from "../errors.ts";
+import { AbsentBuckets } from "./absent-buckets.ts";
 import { BucketRules } from "./bucket-rules.ts";
-import { BucketWatcher, type BucketWatcherStatus } from "./bucket-watcher.ts";
-import { type BudgetLimits, MemoryBudget } from "./budget.ts";
+import { BucketWatcher } from "./bucket-watcher.ts";
+import { MemoryBudget } from "./budget.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { CreateMutexes } from "./create-mutexes.ts";
+import type { WatcherManagerOptions } from "./manager-options.ts";
+import type { EvictionReason, ManagerStatus } from "./manager-status.ts";
 import { RootWatcher } from "./root-watcher.ts";
+import { bridgeStoppingError, overError } from "./stream-end.ts";
+import { WatcherSlots } from "./watcher-slots.ts";
 
-export interface WatcherManagerOptions extends BudgetLimits {
-  readonly store: PolicyStore;
-  readonly source: BucketSource;
-  /** Buckets watched at a time, the root bucket not counted; the least recently used one makes room. */
-  readonly maxBucketWatchers: number;
-  readonly maxConcurrentLoads: number;
-  readonly loadTimeoutMs: number;
-  /** A watcher that no query has used for this long is stopped; 0: never. In milliseconds. */
-  readonly ttlMs: number;
-  /** How long a bucket that could not be watched is not asked for again, in milliseconds. */
-  readonly missingBucketTtlMs: number;
-  readonly rules?: BucketRules;
-  readonly logger?: Logger;
-  /** Makes the watchers; the seam for tests that start them without NATS. */
-  readonly newWatcher?: (bucket: string, onFailed: (reason: BridgeError) => void) => BucketWatcher;
-}
+export type { WatcherManagerOptions } from "./manager-options.ts";
+export type { EvictionReason } from "./manager-status.ts";
 
-/** Why a watcher was stopped. */
-export type EvictionReason = "lru" | "idle" | "manual";
-
-interface Slot {
-  readonly watcher: BucketWatcher;
-  usedAt: number;
-}
-
-// Bounds on what is remembered of names that callers made up.
-const REMEMBERED_FAILURES = 10_000;
-const REMEMBERED_EVICTIONS = 1_000;
-/** A bucket that is wanted again this soon after its eviction should not have been evicted. */
-const THRASH_MS = 60_000;
+/** The root bucket is loaded before those that wait. */
+const ROOT_PRIORITY = 1;
 
 /**
  * Who is watched. Creation is serialized per bucket by a mutex of its own, apart from the manager's state:
@@ -49,17 +28,16 @@ export class BucketWatcherManager {
   readonly #options: WatcherManagerOptions;
   readonly #logger: Logger;
   readonly #rules: BucketRules;
+  readonly #clock: Clock;
   readonly #budget: MemoryBudget;
-  readonly #watchers: LRUCache<string, Slot>;
-  readonly #pins = new Map<string, number>();
-  readonly #createMutexes = new Map<string, Mutex>();
+  readonly #absent: AbsentBuckets;
+  readonly #slots: WatcherSlots;
+  readonly #creates: CreateMutexes;
   readonly #loads: Semaphore;
   readonly #starting = new Set<BucketWatcher>();
   readonly #retiring = new Set<Promise<void>>();
-  readonly #failures: LRUCache<string, BridgeError>;
-  readonly #evicted: LRUCache<string, true>;
   readonly #counts = { created: 0, lru: 0, idle: 0, manual: 0, thrash: 0 };
-  readonly #idleTimer: NodeJS.Timeout | undefined;
+  readonly #stopIdleTimer: () => void;
   readonly #stop = new AbortController();
   readonly #root: RootWatcher | undefined;
   #stopped: Promise<void> | undefined;
@@ -69,26 +47,31 @@ export class BucketWatcherManager {
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
     this.#rules = options.rules ?? new BucketRules();
-    this.#budget = new MemoryBudget(options);
-    this.#watchers = new LRUCache({ max: options.maxBucketWatchers });
-    this.#loads = new Semaphore(options.maxConcurrentLoads);
-    this.#failures = new LRUCache({
-      max: REMEMBERED_FAILURES,
-      ttl: Math.max(1, options.missingBucketTtlMs),
+    this.#clock = options.clock ?? systemClock;
+    this.#absent = new AbsentBuckets({
+      clock: this.#clock,
+      failureTtlMs: options.missingBucketTtlMs,
+      lookups: options.lookups,
     });
-    this.#evicted = new LRUCache({ max: REMEMBERED_EVICTIONS, ttl: THRASH_MS });
+    this.#budget = new MemoryBudget(options);
+    this.#slots = new WatcherSlots(options.maxBucketWatchers, this.#clock);
+    this.#loads = new Semaphore(options.maxConcurrentLoads);
+    this.#creates = new CreateMutexes(
+      options.maxConcurrentLoads + (options.maxWaitingLoads ?? 1_000),
+    );
     const { rootBucket } = options.store;
     if (rootBucket !== undefined) {
       this.#root = new RootWatcher({
         newWatcher: (onFailed) => this.#newWatcher(rootBucket, onFailed),
-        whenRoom: (load) => this.#loads.runExclusive(load),
+        whenRoom: (load) => this.#loads.runExclusive(load, 1, ROOT_PRIORITY),
         logger: this.#logger,
+        clock: this.#clock,
       });
     }
-    if (options.ttlMs > 0) {
-      const every = Math.min(Math.max(options.ttlMs / 4, 10), 2 ** 31 - 1);
-      this.#idleTimer = setInterval(() => this.#stopIdle(), every).unref();
-    }
+    this.#stopIdleTimer =
+      options.ttlMs > 0
+        ? this.#clock.every(Math.max(options.ttlMs / 4, 10), () => this.#stopIdle())
+        : () => undefined;
   }
 
   /** Whether policies see this bucket. Answers at once, and counts as no use. */
@@ -98,22 +81,12 @@ export class BucketWatcherManager {
 
   /** As {@link hasWatcher}, and marks the bucket as just used. */
   use(bucket: string): boolean {
-    const slot = this.#watchers.get(bucket);
-    if (slot !== undefined) slot.usedAt = performance.now();
-    return this.#lookup(bucket) !== undefined;
+    return this.#cached(bucket) !== undefined;
   }
 
   /** Keeps a bucket from being evicted until the answer is called; pins of one bucket are counted. */
   pin(bucket: string): () => void {
-    this.#pins.set(bucket, (this.#pins.get(bucket) ?? 0) + 1);
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
-      const left = this.#pins.get(bucket)! - 1;
-      if (left === 0) this.#pins.delete(bucket);
-      else this.#pins.set(bucket, left);
-    };
+    return this.#slots.pin(bucket);
   }
 
   /** The bucket's watcher, if policies see the bucket; answers at once, and counts as no use. */
@@ -123,12 +96,13 @@ export class BucketWatcherManager {
 
   /** Why the last attempt to watch this bucket failed, if that was a short while ago. */
   recentFailure(bucket: string): BridgeError | undefined {
-    return this.#failures.get(bucket);
+    return this.#absent.failure(bucket);
   }
 
   /**
    * The bucket's watcher, loaded and live; callers at the same time share one. Rejects with `BRIDGE_STOPPING`,
-   * `BUCKET_*`, `NATS_*`, or `WATCHERS_ALL_PINNED`; a bucket that failed a short while ago is not asked for again.
+   * `BUCKET_*`, `NATS_*`, or `WATCHERS_ALL_PINNED`; a bucket that failed a short while ago is not asked for again,
+   * nor is an unknown one while too many are (`BUCKET_LOOKUPS_LIMITED`).
    */
   async getOrCreateWatcher(bucket: string): Promise<BucketWatcher> {
     const cached = this.#cached(bucket);
@@ -137,22 +111,15 @@ export class BucketWatcherManager {
     if (this.#root !== undefined && bucket === this.#options.store.rootBucket)
       return this.#root.live;
     this.#rules.check(bucket);
-    const mutex = this.#createMutex(bucket);
-    try {
-      return await mutex.runExclusive(() => this.#cached(bucket) ?? this.#create(bucket));
-    } finally {
-      if (!mutex.isLocked() && this.#createMutexes.get(bucket) === mutex) {
-        this.#createMutexes.delete(bucket);
-      }
-    }
+    this.#absent.refuseLookup(bucket);
+    return this.#creates.run(bucket, () => this.#cached(bucket) ?? this.#create(bucket));
   }
 
   /** Takes a bucket out and stops its watcher; false when it was not watched. Pins don't protect it. */
   async evict(bucket: string): Promise<boolean> {
-    const slot = this.#watchers.peek(bucket);
-    if (slot === undefined) return false;
-    this.#watchers.delete(bucket);
-    await this.#retire(slot.watcher, "manual");
+    const watcher = this.#slots.remove(bucket);
+    if (watcher === undefined) return false;
+    await this.#retire(watcher, "manual");
     return true;
   }
 
@@ -176,54 +143,50 @@ export class BucketWatcherManager {
     return this.#stopped;
   }
 
-  status(): {
-    readonly buckets: BucketWatcherStatus[];
-    readonly failures: { bucket: string; code: string; message: string }[];
-    readonly watchers: number;
-    readonly maxWatchers: number;
-    readonly bytes: number;
-    readonly counts: Readonly<Record<"created" | EvictionReason | "thrash", number>>;
-  } {
-    const watchers = new Set([...this.#watchers.values()].map(({ watcher }) => watcher));
+  status(): ManagerStatus {
+    const watchers = new Set(this.#slots.watchers());
     if (this.#root?.current !== undefined) watchers.add(this.#root.current);
     for (const watcher of this.#starting) watchers.add(watcher);
     return {
-      buckets: [...watchers].map((watcher) => watcher.status()),
-      failures: [...this.#failures.entries()]
-        .slice(0, 100)
-        .map(([bucket, { code, message }]) => ({ bucket, code, message })),
-      watchers: this.#watchers.size,
-      maxWatchers: this.#options.maxBucketWatchers,
+      buckets: [...watchers].map((watcher) => ({
+        ...watcher.status(),
+        evictions: this.#absent.evictions(watcher.bucket),
+        pins: this.#slots.pins(watcher.bucket),
+      })),
+      failures: this.#absent.failures(),
+      watchers: this.#slots.size,
+      maxWatchers: this.#slots.max,
       bytes: this.#budget.total,
       counts: { ...this.#counts },
+      remembered: {
+        ...this.#absent.sizes(),
+        creating: this.#creates.size,
+        pinned: this.#slots.pinned,
+      },
     };
   }
 
   #lookup(bucket: string): BucketWatcher | undefined {
-    if (bucket !== this.#options.store.rootBucket) return this.#watchers.peek(bucket)?.watcher;
-    const root = this.#root?.current;
-    return root?.state === "live" || root?.state === "recovering" ? root : undefined;
+    const isRoot = bucket === this.#options.store.rootBucket;
+    const watcher = isRoot ? this.#root?.current : this.#slots.get(bucket);
+    return watcher?.visible === true ? watcher : undefined;
   }
 
   #cached(bucket: string): BucketWatcher | undefined {
-    return this.use(bucket) ? this.#lookup(bucket) : undefined;
-  }
-
-  #createMutex(bucket: string): Mutex {
-    let mutex = this.#createMutexes.get(bucket);
-    if (mutex === undefined) this.#createMutexes.set(bucket, (mutex = new Mutex()));
-    return mutex;
+    this.#slots.use(bucket);
+    return this.#lookup(bucket);
   }
 
   /** Runs with the bucket's create mutex held, and with nothing else. */
   async #create(bucket: string): Promise<BucketWatcher> {
-    this.#refuseWhenStopping();
-    const failure = this.#failures.get(bucket);
-    if (failure !== undefined) throw failure;
-    this.#refuseWhenFull(bucket);
-    const watcher = await this.#startWatcher(bucket);
+    this.#refuseCreate(bucket);
+    const watcher = await this.#loads.runExclusive(() => {
+      // The wait for room may have been long.
+      this.#refuseCreate(bucket);
+      return this.#startWatcher(bucket);
+    });
     try {
-      this.#insert(bucket, watcher);
+      this.#insert(watcher);
     } catch (error) {
       await watcher.stop();
       throw error;
@@ -231,23 +194,28 @@ export class BucketWatcherManager {
     return watcher;
   }
 
+  /** Whatever can be said against a create without asking NATS. */
+  #refuseCreate(bucket: string): void {
+    this.#refuseWhenStopping();
+    this.#absent.refuseLookup(bucket);
+    this.#slots.refuseWhenFull(bucket);
+  }
+
   async #startWatcher(bucket: string): Promise<BucketWatcher> {
-    return this.#loads.runExclusive(async () => {
-      this.#refuseWhenStopping();
-      const watcher = this.#newWatcher(bucket, (reason) => this.#drop(watcher, reason));
-      this.#starting.add(watcher);
-      try {
-        await watcher.start();
-        return watcher;
-      } catch (error) {
-        if (isBridgeError(error) && error.code !== "BRIDGE_STOPPING") {
-          this.#failures.set(bucket, error);
-        }
-        throw error;
-      } finally {
-        this.#starting.delete(watcher);
+    const watcher = this.#newWatcher(bucket, (reason) => this.#drop(watcher, reason));
+    this.#starting.add(watcher);
+    try {
+      await watcher.start();
+      this.#absent.found(bucket);
+      return watcher;
+    } catch (error) {
+      if (isBridgeError(error) && error.code !== "BRIDGE_STOPPING") {
+        this.#absent.failed(bucket, error);
       }
-    });
+      throw error;
+    } finally {
+      this.#starting.delete(watcher);
+    }
   }
 
   #newWatcher(bucket: string, onFailed: (reason: BridgeError) => void): BucketWatcher {
@@ -260,53 +228,33 @@ export class BucketWatcherManager {
       loadTimeoutMs,
       onFailed,
       logger: this.#logger,
+      clock: this.#clock,
     });
   }
 
   /** A watcher that can't go on is forgotten, with its reason kept for a while. */
   #drop(watcher: BucketWatcher, reason: BridgeError): void {
     const { bucket } = watcher;
-    if (this.#watchers.peek(bucket)?.watcher === watcher) this.#watchers.delete(bucket);
-    this.#failures.set(bucket, reason);
+    this.#slots.remove(bucket, watcher);
+    this.#absent.failed(bucket, reason);
     void this.#track(watcher.stop());
   }
 
-  #refuseWhenFull(bucket: string): void {
-    const { maxBucketWatchers } = this.#options;
-    if (this.#watchers.size < maxBucketWatchers || this.#victim() !== undefined) return;
-    throw new BridgeError(
-      "WATCHERS_ALL_PINNED",
-      `Bucket ${quote(bucket)} can't be watched: all ${maxBucketWatchers} watchers are in use by queries; raise plugins.nats.max_bucket_watchers.`,
-    );
-  }
-
-  /** The least recently used bucket that no query holds. */
-  #victim(): string | undefined {
-    for (const bucket of this.#watchers.rkeys()) if (!this.#pins.has(bucket)) return bucket;
-    return undefined;
-  }
-
   /** The critical section of a create: synchronous, and without any store work. */
-  #insert(bucket: string, watcher: BucketWatcher): void {
+  #insert(watcher: BucketWatcher): void {
     this.#refuseWhenStopping();
-    this.#refuseWhenFull(bucket);
-    const failure = this.#failures.get(bucket);
-    if (failure !== undefined) throw failure;
-    if (this.#watchers.size >= this.#options.maxBucketWatchers) {
-      const victim = this.#victim()!;
-      const slot = this.#watchers.peek(victim)!;
-      this.#watchers.delete(victim);
-      void this.#retire(slot.watcher, "lru");
-    }
-    this.#watchers.set(bucket, { watcher, usedAt: performance.now() });
+    // Between the load's end and this line it may have failed.
+    if (!watcher.visible) throw this.#absent.failure(watcher.bucket) ?? overError(watcher.bucket);
+    const evicted = this.#slots.insert(watcher);
+    if (evicted !== undefined) void this.#retire(evicted, "lru");
     this.#counts.created++;
-    this.#noticeThrash(bucket);
+    this.#noticeThrash(watcher.bucket);
   }
 
   /** Stops a watcher that is out of the LRU already; nobody waits for it but `stop()`. */
   #retire(watcher: BucketWatcher, reason: EvictionReason): Promise<void> {
     this.#counts[reason]++;
-    if (reason === "lru") this.#evicted.set(watcher.bucket, true);
+    if (reason === "lru") this.#absent.evicted(watcher.bucket);
     this.#logger.info({ bucket: watcher.bucket, reason }, "stopping a bucket watcher");
     return this.#track(watcher.stop());
   }
@@ -318,50 +266,37 @@ export class BucketWatcherManager {
   }
 
   #noticeThrash(bucket: string): void {
-    if (!this.#evicted.has(bucket)) return;
+    if (!this.#absent.evictedJustNow(bucket)) return;
     this.#counts.thrash++;
     if (this.#warnedOfThrash) return;
     this.#warnedOfThrash = true;
     this.#logger.warn(
-      { bucket, max_bucket_watchers: this.#options.maxBucketWatchers },
+      { bucket, max_bucket_watchers: this.#slots.max },
       "a bucket was loaded again soon after its eviction; raise plugins.nats.max_bucket_watchers",
     );
   }
 
   #stopIdle(): void {
-    const before = performance.now() - this.#options.ttlMs;
-    const idle = [...this.#watchers.entries()].filter(
-      ([bucket, { usedAt }]) => usedAt <= before && !this.#pins.has(bucket),
-    );
-    for (const [bucket, slot] of idle) {
-      this.#watchers.delete(bucket);
-      void this.#retire(slot.watcher, "idle");
+    for (const watcher of this.#slots.removeIdle(this.#options.ttlMs)) {
+      void this.#retire(watcher, "idle");
     }
   }
 
   #refuseWhenStopping(): void {
-    if (this.#stop.signal.aborted) {
-      throw new BridgeError(
-        "BRIDGE_STOPPING",
-        "The bridge is stopping; no bucket is watched anew.",
-      );
-    }
+    if (this.#stop.signal.aborted) throw bridgeStoppingError();
   }
 
   async #stopAll(): Promise<void> {
     this.#stop.abort();
-    clearInterval(this.#idleTimer);
+    this.#stopIdleTimer();
+    const root = this.#root?.stop();
     // Loads under way are ended rather than waited out; then every create is drained.
     await Promise.allSettled([...this.#starting].map((watcher) => watcher.stop()));
-    await Promise.all(
-      [...this.#createMutexes.values()].map((mutex) => mutex.runExclusive(() => {})),
-    );
-    const watchers = [...this.#watchers.values()].map(({ watcher }) => watcher);
-    this.#watchers.clear();
+    await this.#creates.drain();
     await Promise.all([
-      ...watchers.map((watcher) => watcher.stop()),
+      ...this.#slots.removeAll().map((watcher) => watcher.stop()),
       ...this.#retiring,
-      this.#root?.stop(),
+      root,
     ]);
   }
 }

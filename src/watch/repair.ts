@@ -14,7 +14,7 @@ export function differences(
     const entry = document.entry(key);
     const same =
       change.value === undefined
-        ? document.refused.has(key)
+        ? document.refused.get(key) === change.refused
         : entry?.revision === change.revision && entry.text === change.value.text;
     if (!same) changes.push(change);
   }

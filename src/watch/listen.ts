@@ -1,0 +1,84 @@
+import type { BridgeError } from "../errors.ts";
+import type {
+  BucketEntry,
+  BucketInfo,
+  BucketRun,
+  BucketSink,
+  BucketSource,
+} from "../nats/bucket-source.ts";
+import type { Clock } from "./clock.ts";
+import { followError } from "./stream-end.ts";
+
+/** Hears one stream of a bucket. What it throws ends the stream. */
+export interface Listener {
+  opened(info: BucketInfo): void;
+  /** `live`: not of the snapshot, but after it. */
+  entry(entry: BucketEntry, live: boolean): void;
+  loaded(revision: number): void;
+  current(): void;
+}
+
+/** How a stream came to its end. */
+export interface StreamEnd {
+  readonly reason: BridgeError;
+  /** For how long it had gone on after its snapshot, in milliseconds; undefined when that was never complete. */
+  readonly followedMs: number | undefined;
+}
+
+/** A stream that is listened to, until it ends by itself or is ended. */
+export interface Listening {
+  /** Never rejects. */
+  readonly ended: Promise<StreamEnd>;
+  end(reason: BridgeError): void;
+}
+
+/** Opens a stream. Once it is over the listener hears nothing more, whatever the source does. */
+export function listen(
+  source: BucketSource,
+  bucket: string,
+  clock: Clock,
+  listener: Listener,
+): Listening {
+  let resolve!: (end: StreamEnd) => void;
+  const ended = new Promise<StreamEnd>((onResolve) => {
+    resolve = onResolve;
+  });
+  let run: BucketRun | undefined;
+  let loadedAt: number | undefined;
+  let over = false;
+  const end = (reason: BridgeError): void => {
+    if (over) return;
+    over = true;
+    run?.stop();
+    resolve({
+      reason,
+      followedMs: loadedAt === undefined ? undefined : clock.now() - loadedAt,
+    });
+  };
+  const hear = (step: () => void): void => {
+    if (over) return;
+    try {
+      step();
+    } catch (error) {
+      end(followError(bucket, error));
+    }
+  };
+  const sink: BucketSink = {
+    opened: (info) => hear(() => listener.opened(info)),
+    entry: (entry) => hear(() => listener.entry(entry, loadedAt !== undefined)),
+    loaded: (revision) =>
+      hear(() => {
+        loadedAt = clock.now();
+        listener.loaded(revision);
+      }),
+    current: () => hear(() => listener.current()),
+    ended: end,
+  };
+  hear(() => {
+    const opened = source.open(bucket, sink);
+    run = opened;
+    // A source may end the stream before it has handed it over.
+    if (over) opened.stop();
+  });
+  return { ended, end };
+}

@@ -1,0 +1,111 @@
+import { BridgeError, type ErrorCode } from "../../../../src/errors.ts";
+import type { BucketRun, BucketSink, BucketSource } from "../../../../src/nats/bucket-source.ts";
+
+/** One stream of a bucket, played by the test. */
+export class FakeRun implements BucketRun {
+  readonly bucket: string;
+  readonly #sink: BucketSink;
+  stopped = false;
+  #revision = 0;
+
+  constructor(bucket: string, sink: BucketSink) {
+    this.bucket = bucket;
+    this.#sink = sink;
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Goes on although the stream is over, as no source should. */
+  playOn(): this {
+    this.stopped = false;
+    return this;
+  }
+
+  opened(incarnation = "first"): this {
+    if (!this.stopped) this.#sink.opened({ incarnation, keys: 0, bytes: 0 });
+    return this;
+  }
+
+  /** The next revision by default. A value that is no string is its JSON text. */
+  put(key: string, value: unknown, revision: number = this.#revision + 1): this {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return this.#entry(key, "put", new TextEncoder().encode(text), revision);
+  }
+
+  putBytes(key: string, data: Uint8Array, revision: number = this.#revision + 1): this {
+    return this.#entry(key, "put", data, revision);
+  }
+
+  delete(key: string, revision: number = this.#revision + 1): this {
+    return this.#entry(key, "delete", new Uint8Array(), revision);
+  }
+
+  loaded(revision: number = this.#revision): this {
+    if (!this.stopped) this.#sink.loaded(revision);
+    return this;
+  }
+
+  current(): this {
+    if (!this.stopped) this.#sink.current();
+    return this;
+  }
+
+  /** The whole first part of a stream: opened, the entries, loaded. */
+  load(entries: Readonly<Record<string, unknown>> = {}): this {
+    this.opened();
+    for (const [key, value] of Object.entries(entries)) this.put(key, value);
+    return this.loaded();
+  }
+
+  end(code: ErrorCode = "BUCKET_STREAM_ENDED"): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.#sink.ended(new BridgeError(code, `${code} of ${this.bucket}`));
+  }
+
+  #entry(key: string, operation: "put" | "delete", data: Uint8Array, revision: number): this {
+    this.#revision = revision;
+    if (!this.stopped) {
+      this.#sink.entry({ key, operation, data, revision, createdMs: 0 });
+    }
+    return this;
+  }
+}
+
+/** Where streams come from that the test plays: by hand, or as `onOpen` does. */
+export class FakeSource implements BucketSource {
+  readonly runs: FakeRun[] = [];
+  readonly #onOpen: (run: FakeRun) => void;
+
+  constructor(onOpen: (run: FakeRun) => void = () => undefined) {
+    this.#onOpen = onOpen;
+  }
+
+  open(bucket: string, sink: BucketSink): BucketRun {
+    const run = new FakeRun(bucket, sink);
+    this.runs.push(run);
+    this.#onOpen(run);
+    return run;
+  }
+
+  /** The bucket's streams that have not ended. */
+  running(bucket?: string): FakeRun[] {
+    return this.runs.filter(
+      (run) => !run.stopped && (bucket === undefined || run.bucket === bucket),
+    );
+  }
+
+  /** The bucket's newest stream. */
+  last(bucket?: string): FakeRun {
+    const run = this.runs.findLast((run) => bucket === undefined || run.bucket === bucket);
+    if (run === undefined) throw new Error(`no stream was opened for ${bucket ?? "any bucket"}`);
+    return run;
+  }
+}
+
+/** Every bucket exists, with one key that names it. */
+export const loadsAtOnce = (run: FakeRun): void => {
+  queueMicrotask(() => run.load({ name: run.bucket }));
+};
