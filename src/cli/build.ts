@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { BridgeError, quote } from "../errors.ts";
+import { BridgeError, messageOf, quote } from "../errors.ts";
 import { provideTool } from "../tools/provide-tool.ts";
 
 const CAPABILITIES = fileURLToPath(new URL("../../capabilities.json", import.meta.url));
@@ -38,13 +38,24 @@ async function build(paths: readonly string[], options: BuildOptions): Promise<v
   const args = ["build", "-t", "wasm", "--capabilities", CAPABILITIES, "-o", output];
   for (const path of entrypoint) args.push("-e", path);
   if (revision !== undefined) args.push("-r", revision);
-  const child = spawn(opa, [...args, "--", ...paths], { stdio: "inherit" });
-  const [code] = (await once(child, "exit")) as [number | null];
+  const [code, signal] = await ended(spawn(opa, [...args, "--", ...paths], { stdio: "inherit" }));
   if (code !== 0) {
     throw new BridgeError(
       "TOOL_FAILED",
-      `opa build ended with exit code ${code} for ${quote(paths.join(" "))}; its messages are above.`,
+      `opa build ended with ${signal ?? `exit code ${code}`} for ${quote(paths.join(" "))}; its messages are above.`,
     );
   }
   process.stderr.write(`wrote ${output}\n`);
+}
+
+async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+  try {
+    return (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  } catch (error) {
+    throw new BridgeError(
+      "TOOL_FAILED",
+      `${quote(child.spawnfile)} can't be started (${messageOf(error)}); set OPA_BIN to the path of opa.`,
+      { cause: error },
+    );
+  }
 }

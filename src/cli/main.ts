@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
-import { isBridgeError, messageOf } from "../errors.ts";
+import { Command, CommanderError } from "commander";
+import { type ErrorCode, isBridgeError, messageOf } from "../errors.ts";
 import { buildCommand } from "./build.ts";
 import { demoCommand } from "./demo/demo.ts";
 import { serveCommand } from "./serve.ts";
@@ -9,6 +9,17 @@ import { serveCommand } from "./serve.ts";
 /** Exit codes: 0 done, 1 failed while running, 2 refused before anything was started. */
 const FAILED = 1;
 const REFUSED = 2;
+
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  "CONFIG_INVALID",
+  "CONFIG_UNREADABLE",
+  "NATS_CREDENTIALS",
+  "BUNDLE_UNREADABLE",
+  "BUNDLE_INVALID",
+  "POLICY_ABI",
+  "POLICY_BUILTIN_MISSING",
+  "TOOL_MISSING",
+]);
 
 const { version } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
@@ -21,15 +32,24 @@ const program = new Command("nats-opa-bridge")
   .addCommand(demoCommand())
   .addCommand(buildCommand());
 
+// Left to itself, commander ends the process with code 1 for what is a refusal here.
+for (const command of [program, ...program.commands]) command.exitOverride();
+
 try {
   await program.parseAsync();
 } catch (error) {
-  // Errors that were raised on purpose say what to do; for others the place helps whoever reports them.
-  const known = isBridgeError(error);
-  process.stderr.write(known ? `${error.code}: ${error.message}\n` : `${stackOf(error)}\n`);
-  process.exitCode = known && /^(?:CONFIG|BUNDLE|POLICY|TOOL)_/.test(error.code) ? REFUSED : FAILED;
+  process.exitCode = exitCodeOf(error);
 }
 
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+/** Says what went wrong, unless commander has done so. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : REFUSED;
+  if (isBridgeError(error)) {
+    process.stderr.write(`${error.code}: ${error.message}\n`);
+    return REFUSALS.has(error.code) ? REFUSED : FAILED;
+  }
+  // Errors that were raised on purpose say what to do; for others the place helps whoever reports them.
+  const place = error instanceof Error ? error.stack : undefined;
+  process.stderr.write(`${place ?? messageOf(error)}\n`);
+  return FAILED;
 }

@@ -1,7 +1,8 @@
+import { resolve as resolvePath } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { pino } from "pino";
-import { type Bridge, createBridge } from "../bridge.ts";
+import { createBridge } from "../bridge.ts";
 import type { Logger } from "../common/logger.ts";
 import { loadConfig } from "../config/load.ts";
 import type { BridgeConfig } from "../config/types.ts";
@@ -29,7 +30,11 @@ export function serveCommand(): Command {
       "-a, --addr <host:port>",
       "where to listen, in the place of the configuration's server.addr",
     )
-    .option("--log-level <level>", "trace, debug, info, warn, error or silent", "info")
+    .addOption(
+      new Option("--log-level <level>", "what is logged, as JSON lines on standard error")
+        .choices(["trace", "debug", "info", "warn", "error", "silent"])
+        .default("info"),
+    )
     .addHelpText(
       "after",
       `
@@ -47,19 +52,37 @@ async function serve(options: ServeOptions): Promise<void> {
   const logger: Logger = pino({ level: options.logLevel }, pino.destination(2));
   const config = withOverrides(await loadConfig(options.config), options);
   const bridge = await createBridge(config, { logger });
+  // From the first request on, a signal is an orderly end. A second one of the same name finds no listener, and
+  // ends the process at once.
+  const signalled = new Promise<string>((resolve) => {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
+  });
   let server: PolicyServer;
   try {
-    server = await startServer(bridge, config.server);
+    server = await startServer(bridge, { ...config.server, logger });
   } catch (error) {
     await bridge.close();
     throw error;
   }
   logger.info({ url: server.url }, "answering decisions");
-  await untilStopped(bridge, server, config, logger);
+  const reason = await Promise.race([signalled, bridge.gaveUp]);
+  if (typeof reason === "string") {
+    logger.info({ signal: reason }, "stopping");
+    server.drain();
+    await delay(config.server.shutdownWaitMs);
+  } else {
+    logger.error({ code: reason.code }, reason.message);
+    process.exitCode = 1;
+  }
+  // In order: answers, watchers, connection.
+  await server.close();
+  await bridge.close();
+  logger.info({}, "stopped");
 }
 
 function withOverrides(config: BridgeConfig, { bundle, addr }: ServeOptions): BridgeConfig {
-  const bundles = bundle === undefined ? config.bundles : [{ name: "bundle", file: bundle }];
+  const bundles =
+    bundle === undefined ? config.bundles : [{ name: "bundle", file: resolvePath(bundle) }];
   if (bundles.length === 0) {
     throw new BridgeError(
       "CONFIG_INVALID",
@@ -74,31 +97,10 @@ function withOverrides(config: BridgeConfig, { bundle, addr }: ServeOptions): Br
 
 function hostAndPort(addr: string): { host: string; port: number } {
   const parsed = parseHostPort(addr);
-  if (typeof parsed !== "string") return parsed;
+  // As in the configuration, no host means every address of the machine.
+  if (typeof parsed !== "string") return { ...parsed, host: parsed.host || "0.0.0.0" };
   throw new BridgeError(
     "CONFIG_INVALID",
     `--addr ${quote(addr)}: ${parsed}; write 127.0.0.1:8181.`,
   );
-}
-
-/** Runs until a signal comes or NATS is given up; then stops in order: answers, watchers, connection. */
-async function untilStopped(
-  bridge: Bridge,
-  server: PolicyServer,
-  config: BridgeConfig,
-  logger: Logger,
-): Promise<void> {
-  const signal = new Promise<string>((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
-  });
-  const reason = await Promise.race([signal, bridge.gaveUp]);
-  if (typeof reason === "string") {
-    logger.info({ signal: reason }, "stopping");
-    await delay(config.server.shutdownWaitMs);
-  } else {
-    logger.error({ code: reason.code }, reason.message);
-    process.exitCode = 1;
-  }
-  await server.close();
-  await bridge.close();
 }

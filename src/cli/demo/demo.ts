@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { createBridge } from "../../bridge.ts";
@@ -39,42 +40,59 @@ function toPort(text: string): number {
 }
 
 async function demo(options: DemoOptions): Promise<void> {
-  const interrupted = new Promise<"interrupted">((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.once(name, () => resolve("interrupted"));
-    }
-  });
-  const report = reporterFor(options.once === true);
+  const interrupt = new AbortController();
+  // For as long as this runs: npm passes on a Ctrl-C that the terminal has sent us already, and a second one
+  // must not end us before everything has been stopped.
+  const onSignal = (): void => interrupt.abort(new BridgeError("BRIDGE_STOPPING", INTERRUPTED));
+  for (const name of SIGNALS) process.on(name, onSignal);
+  // Whoever reads what we write may go away first (`| head`).
+  process.stdout.on("error", onSignal);
   const cleanUp: (() => Promise<void>)[] = [];
+  const report = reporterFor(options.once === true);
   try {
-    const end = await Promise.race([show(options, report, cleanUp), interrupted]);
-    if (end === "interrupted" && options.once === true) {
-      throw new BridgeError("BRIDGE_STOPPING", "The demo was interrupted before it was done.");
-    }
-    if (end === undefined && options.once !== true) {
+    await show(options, report, cleanUp, interrupt.signal);
+    if (options.once !== true) {
       report.note("\nCtrl-C stops everything and leaves nothing behind.");
-      await interrupted;
+      await aborted(interrupt.signal);
     }
+  } catch (error) {
+    // Without an audience, an end before the end is a failure.
+    if (options.once === true || !interrupt.signal.aborted) throw error;
   } finally {
     for (const stop of cleanUp.toReversed()) await stop();
+    for (const name of SIGNALS) process.off(name, onSignal);
   }
 }
 
-/** What there is to see, step by step. What was started is to be stopped by `cleanUp`, last one first. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const INTERRUPTED = "The demo was interrupted before it was done.";
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+/**
+ * What there is to see, step by step. What was started is to be stopped by `cleanUp`, last one first. Once the
+ * signal aborts nothing more is started, and the promise rejects with its reason.
+ */
 async function show(
   options: DemoOptions,
   report: Reporter,
   cleanUp: (() => Promise<void>)[],
+  signal: AbortSignal,
 ): Promise<void> {
   report.title("1. A nats-server of its own, with JetStream");
-  const nats = await startNats(options.dataDir);
+  const nats = await startNats(options.dataDir, signal);
   cleanUp.push(() => nats.stop());
   report.step("nats", { url: nats.url });
 
   report.title("2. Example data: one KV bucket for each group, and a root bucket");
   const filler = await openFiller(nats.url);
   cleanUp.push(() => filler.close());
-  const keys = await filler.fill(exampleData(), report.progress);
+  const keys = await filler.fill(exampleData(), (done, total) => {
+    signal.throwIfAborted();
+    report.progress?.(done, total);
+  });
   report.step("data", { buckets: exampleData().size, keys });
 
   report.title("3. The policy service");
@@ -83,6 +101,7 @@ async function show(
     bundle: { file: BUNDLE },
   });
   cleanUp.push(() => bridge.close());
+  signal.throwIfAborted();
   const { port } = options;
   const server = await startServer(bridge, { ...bridge.config.server, host: "127.0.0.1", port });
   cleanUp.push(() => server.close());
@@ -105,6 +124,7 @@ async function show(
   });
   let answer = await bobPays();
   while (!answer.decision.allow) {
+    signal.throwIfAborted();
     if (performance.now() - startedAt > FLIP_TIMEOUT_MS) {
       throw new BridgeError("QUERY_TIMEOUT", "The change did not reach a decision within 10 s.");
     }
@@ -122,10 +142,14 @@ async function show(
 
 async function askService(url: string, input: object): Promise<Answer> {
   const address = `${url}/v1/data/authz/decision`;
-  const response = await fetch(address, { method: "POST", body: JSON.stringify({ input }) });
-  const body = (await response.json()) as { result: Answer["decision"] };
+  const body = JSON.stringify({ input });
+  const response = await fetch(address, { method: "POST", body });
   if (!response.ok) {
-    throw new BridgeError("EVALUATION_FAILED", `${address} answered ${response.status}.`);
+    throw new BridgeError(
+      "EVALUATION_FAILED",
+      `${address} answered ${response.status}: ${await response.text()}`,
+    );
   }
-  return { address, input, decision: body.result };
+  const { result } = (await response.json()) as { result: Answer["decision"] };
+  return { address, input, decision: result };
 }

@@ -37,7 +37,7 @@ const nested = (levels: number, text = "[]"): string =>
   text[0]!.repeat(levels) + text[1]!.repeat(levels);
 
 describe("a body that can't be used", () => {
-  it.each<[string, string | Buffer, RegExp]>([
+  it.each<[string, string | Buffer<ArrayBuffer>, RegExp]>([
     ["text", "input=1", /not JSON/],
     ["a truncated object", '{"input":{"user":"al', /not JSON/],
     ["two values", '{"input":1} {}', /not JSON/],

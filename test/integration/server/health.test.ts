@@ -160,9 +160,10 @@ describe("N2 /health while the store is busy", () => {
     try {
       await once(worker, "message");
       await work();
+      const figures = once(worker, "message") as Promise<[Figures]>;
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       worker.postMessage("stop");
-      const [figures] = (await once(worker, "message")) as [Figures];
-      return figures;
+      return (await figures)[0];
     } finally {
       await worker.terminate();
     }
