@@ -134,5 +134,11 @@ export const valueBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
       )
       .map((text) => utf8.encode(text)),
   },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom('[["x"],[1,2]]', '{"b":[[1,[2]],3]}', '{"0":[{"1":[4]}]}')
+      .map((text) => utf8.encode(text)),
+  },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 6 }) },
 );

@@ -34,6 +34,27 @@ describe("a bucket's document, in examples", () => {
     },
   );
 
+  test("S4 nothing of a hidden array is found by the positions of its elements", () => {
+    const document = new BucketDocument();
+    put(document, "a", '[["x","y"],["z"]]');
+    put(document, "b", '{"c":[["x"]]}');
+    put(document, "a.0.5", "1");
+    put(document, "b.c.0.5", "2");
+    for (const path of [
+      ["a", "1"],
+      ["a", "0", "0"],
+      ["b", "c", "0", "0"],
+      ["b", "c", "1"],
+    ]) {
+      expect(document.text(path)).toBeUndefined();
+    }
+    expect(document.text(["a", "0"])).toBe('{"5":1}');
+    expect(document.text(["b", "c", "0"])).toBe('{"5":2}');
+    put(document, "d", '{"e":[["x"]],"f":1}');
+    put(document, "d.f.g", "3");
+    expect(document.text(["d", "e", "0", "0"])).toBe('"x"');
+  });
+
   test("N49 a delete marker touches its own key only", () => {
     const document = new BucketDocument();
     put(document, "a", '{"x":1}');
