@@ -106,7 +106,9 @@ export class Bridge implements AsyncDisposable {
     this.engine = new PolicyEngine({
       store: this.store,
       demand: demandOn(this.manager, logger),
-      queryTimeoutMs: policy.queryTimeoutMs,
+      ...policy,
+      onOverBudget: (bucket, reason) => this.manager.fail(bucket, reason),
+      logger,
     });
     this.#rootLoaded = watch.rootBucket === "";
   }

@@ -15,18 +15,25 @@ import {
 import type { BucketOptions, NatsOptions } from "./options.ts";
 import type { Secret, SecretSource } from "./secret.ts";
 import { parseServers, type Servers, splitServers } from "./servers.ts";
-import type { NatsAuthSource, NatsConfig, NatsTlsConfig, WatchConfig } from "./types.ts";
+import type {
+  NatsAuthSource,
+  NatsConfig,
+  NatsTlsConfig,
+  PolicyConfig,
+  WatchConfig,
+} from "./types.ts";
 
 /** What `plugins.nats` configures. */
 export interface NatsSection {
   readonly nats: NatsConfig;
   readonly watch: WatchConfig;
-  readonly policy: { readonly queryTimeoutMs: number };
+  readonly policy: PolicyConfig;
 }
 
 const DEFAULT_SERVER = "nats://localhost:4222";
 const MAX_BUCKET_BYTES = 2 ** 30;
 const MAX_TOTAL_BYTES = 2 ** 31;
+const MAX_POLICY_MEMORY = 4 * 1024 ** 3;
 
 // lru-cache sets aside its slots when it is made.
 const MAX_WATCHERS = 1_000_000;
@@ -92,6 +99,7 @@ function natsShape(baseDir: string) {
     load_timeout: duration("60s", 1),
     missing_bucket_ttl: duration("5s"),
     query_timeout: duration("10s", 1),
+    max_policy_memory: bytes(MAX_POLICY_MEMORY),
   } satisfies Record<keyof NatsOptions, z.ZodType>;
 }
 
@@ -133,7 +141,10 @@ export function natsSchema(baseDir: string): z.ZodType<NatsSection> {
         deny: options.buckets.deny,
         rootBucket: options.root_bucket,
       },
-      policy: { queryTimeoutMs: options.query_timeout },
+      policy: {
+        queryTimeoutMs: options.query_timeout,
+        maxMemoryBytes: options.max_policy_memory,
+      },
     };
   });
 }

@@ -107,6 +107,11 @@ export interface NatsOptions {
   readonly missing_bucket_ttl?: string;
   /** How long one query may take, waiting for buckets included. Default "10s". */
   readonly query_timeout?: string;
+  /**
+   * What a policy's WebAssembly memory may grow to; its copy of the data takes some ten times the
+   * data's text. Reserved, not used, from the start. Default "4GiB", which is WebAssembly's limit.
+   */
+  readonly max_policy_memory?: number | string;
 }
 
 /** Patterns of bucket names, in which `*` stands for any run of characters. */

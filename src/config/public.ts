@@ -21,6 +21,7 @@ export function publicConfig(config: BridgeConfig): Record<string, unknown> {
         ...publicNats(config.nats),
         ...publicWatch(config.watch),
         query_timeout: formatDuration(config.policy.queryTimeoutMs),
+        max_policy_memory: formatBytes(config.policy.maxMemoryBytes),
       },
     },
     server: {

@@ -61,6 +61,12 @@ export interface WatchConfig {
   readonly rootBucket: string;
 }
 
+/** How decisions are made. */
+export interface PolicyConfig {
+  readonly queryTimeoutMs: number;
+  readonly maxMemoryBytes: number;
+}
+
 export interface BundleConfig {
   readonly name: string;
   /** Absolute path. */
@@ -90,7 +96,7 @@ export interface ServiceConfig {
 export interface BridgeConfig {
   readonly nats: NatsConfig;
   readonly watch: WatchConfig;
-  readonly policy: { readonly queryTimeoutMs: number };
+  readonly policy: PolicyConfig;
   /** At most one, for now. */
   readonly bundles: readonly BundleConfig[];
   readonly server: ServerConfig;

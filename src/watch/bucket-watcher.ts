@@ -5,7 +5,7 @@ import type { BridgeError } from "../errors.ts";
 import type { BucketEntry, BucketSource } from "../nats/bucket-source.ts";
 import type { KeyChange } from "../store/bucket-document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
-import type { Commit } from "../store/transaction.ts";
+import type { Commit, WriteTransaction } from "../store/transaction.ts";
 import { decodeValue } from "../store/value.ts";
 import type { MemoryBudget } from "./budget.ts";
 import { type Clock, sleep, systemClock } from "./clock.ts";
@@ -93,6 +93,11 @@ export class BucketWatcher {
   stop(): Promise<void> {
     this.#stopped ??= this.#end("stopped", stoppedError(this.bucket));
     return this.#stopped;
+  }
+
+  /** Ends a watcher that is live, because its data can't stay; as if it had found that out by itself. */
+  fail(reason: BridgeError): void {
+    this.#fail(reason);
   }
 
   /** How long ago the bucket was last known to be followed to its end, in milliseconds. */
@@ -252,18 +257,19 @@ export class BucketWatcher {
     await Promise.resolve();
     try {
       while (!signal.aborted && (this.#load !== undefined || this.#changes.length > 0)) {
-        let load: Load | undefined;
-        const commit = await store.transact((tx) => {
-          if (signal.aborted) return;
-          const changes = this.#changes;
-          load = this.#load;
-          this.#load = undefined;
-          this.#changes = [];
-          // Never both: what follows a load goes into it for as long as it is not staged.
-          if (load !== undefined) load.stage(tx);
-          else if (changes.length > 0) tx.change(this.bucket, this, changes);
-        });
-        if (!signal.aborted) this.#committed(commit, load);
+        const load = this.#load;
+        // The store's readers get ready for the load as it is now; what follows it from here on is kept apart.
+        this.#load = undefined;
+        const undo = await load?.prepare();
+        try {
+          const commit = await store.transact((tx) => {
+            if (!signal.aborted) this.#stage(tx, load);
+          });
+          if (!signal.aborted) this.#committed(commit, load);
+        } finally {
+          // Does nothing where the load is in the store.
+          undo?.();
+        }
       }
     } catch (error) {
       this.#fail(followError(this.bucket, error));
@@ -271,6 +277,14 @@ export class BucketWatcher {
       // In the same breath as the last look at what is left, so that nothing can come in between.
       this.#committing = undefined;
     }
+  }
+
+  /** A load as the store's readers are ready for it, then what has followed it meanwhile, all at once. */
+  #stage(tx: WriteTransaction, load: Load | undefined): void {
+    load?.stage(tx);
+    const changes = this.#changes;
+    this.#changes = [];
+    if (changes.length > 0) tx.change(this.bucket, this, changes);
   }
 
   #committed(commit: Commit | undefined, load: Load | undefined): void {

@@ -15,6 +15,11 @@ export interface Load {
   apply(change: KeyChange): void;
   /** Notes how far the bucket has been followed. */
   followed(revision: number): void;
+  /**
+   * Lets the store's readers get ready, which may take a while; nothing may be applied from then on. The answer
+   * undoes it for a load that is not staged after all.
+   */
+  prepare(): Promise<() => void>;
   /** Makes the bucket in the store equal to what was loaded. */
   stage(tx: WriteTransaction): void;
 }
@@ -22,11 +27,13 @@ export interface Load {
 /** The first load is a document of its own, which nobody sees before it is mounted. */
 export class FirstLoad implements Load {
   readonly kind = "first";
+  readonly #store: PolicyStore;
   readonly #bucket: string;
   readonly #owner: Owner;
   readonly #document: BucketDocument;
 
   constructor(store: PolicyStore, bucket: string, owner: Owner) {
+    this.#store = store;
     this.#bucket = bucket;
     this.#owner = owner;
     this.#document = store.createDocument(bucket);
@@ -46,6 +53,10 @@ export class FirstLoad implements Load {
 
   followed(revision: number): void {
     this.#document.followed(revision);
+  }
+
+  prepare(): Promise<() => void> {
+    return this.#store.prepare(this.#bucket, this.#document);
   }
 
   stage(tx: WriteTransaction): void {
@@ -86,6 +97,10 @@ export class Reload implements Load {
 
   followed(revision: number): void {
     this.#revision = revision;
+  }
+
+  prepare(): Promise<() => void> {
+    return Promise.resolve(() => undefined);
   }
 
   stage(tx: WriteTransaction): void {

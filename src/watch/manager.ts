@@ -123,6 +123,11 @@ export class BucketWatcherManager {
     return true;
   }
 
+  /** Ends the watch of a bucket whose data can't stay; the reason is what the next who ask are told. */
+  fail(bucket: string, reason: BridgeError): void {
+    this.#lookup(bucket)?.fail(reason);
+  }
+
   /**
    * Starts to watch the root bucket, for good: whenever its watcher fails it is started again. Rejects when the
    * first attempt fails, and goes on trying.

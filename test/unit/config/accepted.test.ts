@@ -29,7 +29,7 @@ describe("defaults", () => {
         deny: [],
         rootBucket: "",
       },
-      policy: { queryTimeoutMs: 10_000 },
+      policy: { queryTimeoutMs: 10_000, maxMemoryBytes: 2 ** 32 },
       bundles: [],
       server: {
         host: "127.0.0.1",
