@@ -76,7 +76,10 @@ export function objectFields(text: string): Map<string, string> {
   return splitObject(text, undefined, () => undefined) as Map<string, string>;
 }
 
-const POSITION = /^(?:0|[1-9]\d{0,9})$/;
+/** Whether a segment of a path can be an element's position in an array. */
+export function isPosition(segment: string): boolean {
+  return /^(?:0|[1-9]\d{0,9})$/.test(segment);
+}
 
 /**
  * The text found by following `path` into a value, or undefined. A decimal number follows into an array,
@@ -102,7 +105,7 @@ export function textAt(text: string, path: readonly string[], objectsOnly = 0): 
     } else if (code === OPEN_BRACE) {
       entered.push(undefined);
       index++;
-    } else if (code === OPEN_BRACKET && depth >= objectsOnly && POSITION.test(path[depth]!)) {
+    } else if (code === OPEN_BRACKET && depth >= objectsOnly && isPosition(path[depth]!)) {
       entered.push(0);
       index++;
     } else index = skipValue(text, index);

@@ -132,7 +132,7 @@ export class Document {
     return render(node, own && textAt(own, inherited, inherited.length));
   }
 
-  /** Every key with its entry; with a path, only the keys that decide what stands there: above, at and under it. */
+  /** Every key with its entry; with a path, only the keys above, at and under it. */
   *entries(path: readonly string[] = []): Generator<[key: string, entry: DocumentEntry]> {
     let node: Node | undefined = this.#root;
     const walked: string[] = [];

@@ -1,3 +1,4 @@
+import { isPosition, MAX_JSON_DEPTH } from "../common/json-text.ts";
 import { BridgeError } from "../errors.ts";
 import type { BucketDocument } from "./bucket-document.ts";
 import { Document, type DocumentEntry } from "./document.ts";
@@ -175,23 +176,41 @@ function viewOf(past: () => Past): BucketView {
       const { document, undos } = past();
       return undos[0]?.revision ?? document.revision;
     },
-    entry(key) {
-      const { document, undos } = past();
-      const undo = undos.find(({ entries }) => entries.has(key));
-      return undo === undefined ? document.entry(key) : undo.entries.get(key);
-    },
+    entry: (key) => entryOf(past(), key),
     entries: () => [...entriesOf(past())],
     text(path = []) {
-      const { document, undos } = past();
-      const untouched = undos.every(({ entries }) => !some(entries, path));
-      if (untouched) return document.text(path);
+      const now = past();
+      if (now.undos.length === 0) return now.document.text(path);
+      const within = decisive(now, path);
+      if (now.undos.every(({ entries }) => !some(entries, within))) return now.document.text(path);
       const then = new Document();
-      for (const [key, { text, revision }] of entriesOf({ document, undos }, path)) {
+      for (const [key, { text, revision }] of entriesOf(now, within)) {
         then.put(key, text, revision);
       }
       return then.text(path);
     },
   };
+}
+
+/** An entry as a snapshot sees it. */
+function entryOf({ document, undos }: Past, key: string): DocumentEntry | undefined {
+  const undo = undos.find(({ entries }) => entries.has(key));
+  return undo === undefined ? document.entry(key) : undo.entries.get(key);
+}
+
+/**
+ * The keys above, at and under this path decide what stands at `path`. It is shorter where a value above may
+ * hold an array to be followed into: any key under the array, also one beside the path, hides its elements.
+ */
+function decisive(past: Past, path: readonly string[]): readonly string[] {
+  let valueAbove = false;
+  // The path may come from anybody; no key and no value goes deeper than this.
+  for (let length = 1; length < Math.min(path.length, MAX_JSON_DEPTH); length++) {
+    const above = path.slice(0, length);
+    valueAbove ||= entryOf(past, above.join(".")) !== undefined;
+    if (valueAbove && isPosition(path[length]!)) return above;
+  }
+  return path;
 }
 
 /** The entries that a snapshot sees, or only those that decide what stands at `path`. */

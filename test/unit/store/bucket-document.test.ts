@@ -128,7 +128,7 @@ describe("a bucket's document", () => {
     );
   });
 
-  test("S4 tells for each change the entries before and after, and the keys that decide a path", () => {
+  test("S4 tells for each change the entries before and after, and the keys above, at and under a path", () => {
     fc.assert(
       fc.property(history, path, (steps, path) => {
         const document = new BucketDocument();

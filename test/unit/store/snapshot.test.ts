@@ -97,6 +97,29 @@ describe("a snapshot", () => {
     expect(entries).toHaveLength(KEYS);
   });
 
+  test("S3 S4 shows no element of an array that a key beside the path hid at that version", async () => {
+    const { store, owner, put } = await thousandKeys();
+    await put("a", "[7]");
+    await put("b", '{"c":[8]}');
+    await put("a.x.y", "1");
+    await put("b.c.x", "1");
+    using hidden = store.snapshot();
+    const remove = (key: string) =>
+      store.transact((tx) => tx.change("x", owner, [{ key, revision: 100 }]));
+    await remove("a.x.y");
+    await remove("b.c.x");
+    using shown = store.snapshot();
+    await remove("a");
+    await remove("b");
+    const read = (snapshot: typeof shown) =>
+      [
+        ["a", "0"],
+        ["b", "c", "0"],
+      ].map((path) => snapshot.bucket("x")!.text(path));
+    expect(read(hidden)).toEqual([undefined, undefined]);
+    expect(read(shown)).toEqual(["7", "8"]);
+  });
+
   test("S3 of the same version sees how far the bucket had been followed when it was taken", async () => {
     const { store, owner } = await thousandKeys();
     using before = store.snapshot();
