@@ -6,7 +6,7 @@ export interface BucketEntry {
   /** `delete` stands for KV's delete and purge markers, which both end the key's value. */
   readonly operation: "put" | "delete";
   readonly data: Uint8Array;
-  /** The stream sequence. */
+  /** The stream sequence. Those of one key rise; those of the snapshot need not be in order across keys. */
   readonly revision: number;
   /** When the server stored it, in milliseconds since the epoch. */
   readonly createdMs: number;

@@ -8,6 +8,7 @@ import {
   type Msg,
   nanos,
   type NatsConnection,
+  type StreamConfig,
   type StreamInfo,
   type Subscription,
 } from "nats";
@@ -16,6 +17,7 @@ import { type BucketMessage, readMessage } from "./bucket-message.ts";
 import type { BucketRun, BucketSink } from "./bucket-source.ts";
 import type { NatsLink } from "./connection.ts";
 import { bucketError, flowControlError } from "./errors.ts";
+import { Overlap } from "./overlap.ts";
 import { SnapshotEnd } from "./snapshot-end.ts";
 
 const HEARTBEAT_MS = 1_000;
@@ -49,6 +51,8 @@ export class BucketStream implements BucketRun {
   #revision = 0;
   /** Until the snapshot has ended. */
   #snapshot: SnapshotEnd | undefined;
+  /** Until the consumer is past what it may deliver twice. */
+  #overlap: Overlap | undefined;
   /** Ticks of the monitor since something was heard; none are counted before the consumer is there. */
   #silentTicks = -Infinity;
 
@@ -112,19 +116,32 @@ export class BucketStream implements BucketRun {
   async #consume({ config, state }: StreamInfo): Promise<void> {
     // A mirror keeps the subjects of the bucket that it mirrors.
     this.#prefix = `$KV.${config.mirror?.name.replace(/^KV_/, "") ?? this.#bucket}.`;
+    this.#overlap = new Overlap(state.last_seq);
     const inbox = createInbox();
     this.#subscription = this.#connection!.subscribe(inbox, {
       callback: (error, message) => (error === null ? this.#receive(message) : this.#fail(error)),
     });
     const consumer = await this.#manager!.consumers.add(
       `KV_${this.#bucket}`,
-      consumerConfig(inbox, `${this.#prefix}>`, config.max_msgs_per_subject === 1),
+      consumerConfig(inbox, `${this.#prefix}>`, this.#deliverPolicy(config)),
     );
     if (this.#ended) return;
     this.#silentTicks = 0;
     const empty = state.messages === 0 && consumer.num_pending === 0 && this.#delivered === 0;
-    if (empty && consumer.delivered.consumer_seq === 0) this.#finishSnapshot(state.last_seq);
-    else this.#snapshot?.begin();
+    if (empty && consumer.delivered.consumer_seq === 0) {
+      this.#overlap = undefined;
+      this.#finishSnapshot(state.last_seq);
+    } else this.#snapshot?.begin();
+  }
+
+  /**
+   * With one value per key all messages are last values. Servers before 2.10 deliver other messages in place of
+   * those that vanished from their list of last values, again and again; there older values come first.
+   */
+  #deliverPolicy({ max_msgs_per_subject }: StreamConfig): DeliverPolicy {
+    const [major = 0, minor = 0] = (this.#connection!.info?.version ?? "").split(".").map(Number);
+    const listed = major > 2 || (major === 2 && minor >= 10);
+    return listed && max_msgs_per_subject !== 1 ? DeliverPolicy.LastPerSubject : DeliverPolicy.All;
   }
 
   #info(): Promise<StreamInfo> {
@@ -134,6 +151,7 @@ export class BucketStream implements BucketRun {
   async #lastSequence(): Promise<number> {
     const { created, state } = await this.#info();
     if (created !== this.#incarnation) this.#gap("the bucket was deleted and made again");
+    this.#overlap?.endsAt(state.last_seq);
     return state.last_seq;
   }
 
@@ -163,15 +181,16 @@ export class BucketStream implements BucketRun {
       this.#gap(`delivery ${this.#delivered + 1} was expected, ${delivered} came`);
       return;
     }
-    if (sequence <= this.#revision) {
+    if (this.#overlap?.isOver(sequence)) this.#overlap = undefined;
+    if (sequence <= this.#revision && this.#overlap?.allows(sequence) !== true) {
       this.#gap(`revision ${sequence} came after ${this.#revision}`);
       return;
     }
     this.#delivered = delivered;
-    this.#revision = sequence;
+    this.#revision = Math.max(this.#revision, sequence);
     const { subject } = message;
     // Messages of no key (an account's own subject transforms) only move the revision on.
-    if (subject.startsWith(this.#prefix)) {
+    if (subject.startsWith(this.#prefix) && this.#overlap?.isNews(subject, sequence) !== false) {
       this.#sink.entry({
         key: subject.slice(this.#prefix.length),
         operation: ends ? "delete" : "put",
@@ -180,7 +199,7 @@ export class BucketStream implements BucketRun {
         createdMs: delivery.timestampMs,
       });
     }
-    this.#reached(sequence, pending);
+    this.#reached(this.#revision, pending);
   }
 
   #control({ answerTo, delivered, position, stalled }: BucketMessage & { kind: "control" }): void {
@@ -215,15 +234,14 @@ export class BucketStream implements BucketRun {
   }
 }
 
-/** With one value per key all messages are last values, and a plain list of them survives removals better. */
 function consumerConfig(
   inbox: string,
   filter: string,
-  oneValuePerKey: boolean,
+  deliver_policy: DeliverPolicy,
 ): Partial<ConsumerConfig> {
   return {
     deliver_subject: inbox,
-    deliver_policy: oneValuePerKey ? DeliverPolicy.All : DeliverPolicy.LastPerSubject,
+    deliver_policy,
     filter_subject: filter,
     ack_policy: AckPolicy.None,
     max_deliver: 1,

@@ -1,11 +1,17 @@
+/** How many times the stream's last sequence is caught up with where the server never says that nothing is pending. */
+const ROUNDS = 20;
+
 /**
  * Tells when a snapshot has ended: when every key that existed at its start has been handed over.
  *
  * A key that is overwritten while the server delivers arrives only at its new revision, so neither the number
  * of messages announced at the start nor the last sequence of that moment is the end. Instead: (1) wait until
  * the stream's last sequence, asked after the consumer was made, is reached; (2) wait until the server has
- * nothing behind what it has just delivered; (3) ask for the last sequence again, and wait for that, because
- * the server's count of what is pending may be off while messages are overwritten.
+ * nothing behind what it has just delivered; (3) ask for the last sequence again, and wait for that.
+ *
+ * Old servers (seen with 2.9) lose count of what is pending while messages are overwritten, and then never say
+ * that it's nothing. There the last sequence is asked for, and reached, many times: a key is missed only if it
+ * was overwritten just ahead of the server's reading in every round.
  */
 export class SnapshotEnd {
   readonly #askLast: () => Promise<number>;
@@ -14,6 +20,7 @@ export class SnapshotEnd {
   #position = 0;
   #pending = -1;
   #target = Infinity;
+  #rounds = 0;
   #caughtUp = false;
   #over = false;
 
@@ -47,13 +54,14 @@ export class SnapshotEnd {
 
   #check(): void {
     if (this.#over || this.#position < this.#target) return;
-    if (this.#caughtUp) {
+    if (this.#caughtUp || this.#rounds >= ROUNDS) {
       this.#over = true;
       this.#onEnd(this.#position);
-    } else if (this.#pending === 0) {
-      this.#caughtUp = true;
-      this.#target = Infinity;
-      this.begin();
+      return;
     }
+    this.#caughtUp = this.#pending === 0;
+    this.#rounds++;
+    this.#target = Infinity;
+    this.begin();
   }
 }

@@ -1,5 +1,12 @@
-import { connect, type JetStreamManager, type KV, type NatsConnection, Empty } from "nats";
-import { deferred } from "../../../src/common/async.ts";
+import {
+  connect,
+  type ConnectionOptions,
+  type JetStreamManager,
+  type KV,
+  type NatsConnection,
+  Empty,
+} from "nats";
+import { type Deferred, deferred } from "../../../src/common/async.ts";
 import type { BridgeError } from "../../../src/errors.ts";
 import type {
   BucketEntry,
@@ -17,9 +24,9 @@ export interface HeardEntry extends Omit<BucketEntry, "data"> {
 
 /** Keeps what a bucket's stream says, and the map that follows from it. */
 export class RecordingSink implements BucketSink {
-  readonly opening = deferred<BucketInfo>();
-  readonly loading = deferred<number>();
-  readonly ending = deferred<BridgeError>();
+  readonly opening: Deferred<BucketInfo> = deferred<BucketInfo>();
+  readonly loading: Deferred<number> = deferred<number>();
+  readonly ending: Deferred<BridgeError> = deferred<BridgeError>();
   /** The calls in order; entries as `put key` and `delete key`, `current` only once in a row. */
   readonly calls: string[] = [];
   readonly map: Map<string, string> = new Map<string, string>();
@@ -90,11 +97,12 @@ export interface Author extends AsyncDisposable {
   consumers(bucket: string): Promise<number>;
 }
 
-export async function author(url: string): Promise<Author> {
+export async function author(url: string, options: ConnectionOptions = {}): Promise<Author> {
   const connection = await connect({
     servers: url,
     reconnectTimeWait: 50,
     maxReconnectAttempts: -1,
+    ...options,
   });
   const manager = await connection.jetstreamManager();
   const jetstream = connection.jetstream();

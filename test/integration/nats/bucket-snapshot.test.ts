@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import {
+  type NatsServer,
+  serverVersionAtLeast,
+  startNatsServer,
+} from "../../support/nats-server.ts";
 import { type Author, author, follow, numbered, RecordingSink } from "./bucket-kit.ts";
 import { connectedLink, type TestLink } from "./link-kit.ts";
 
@@ -95,18 +99,24 @@ describe("the snapshot of a bucket", () => {
     sink.run.stop();
   });
 
-  test.each([1, 5])("W5 of 20,000 keys with history %i has each once", async (history) => {
-    const bucket = `large-${history}`;
-    await admin.create(bucket, { history });
-    await admin.putAll(bucket, numbered(20_000));
-    if (history > 1) await admin.putAll(bucket, numbered(3_000));
-    const sink = follow(link, bucket);
-    expect(await sink.loading.promise).toBe(history > 1 ? 23_000 : 20_000);
-    expect(sink.count).toBe(20_000);
-    expect(sink.snapshot).toEqual(new Map(numbered(20_000)));
-    expect((await sink.opening.promise).keys).toBe(20_000);
-    sink.run.stop();
-  });
+  test.each([1, 5])(
+    "W5 of 20,000 keys with history %i ends with their last values",
+    async (history) => {
+      const bucket = `large-${history}`;
+      await admin.create(bucket, { history });
+      const older = history > 1 ? numbered(3_000).map(([key]): [string, string] => [key, "0"]) : [];
+      await admin.putAll(bucket, older);
+      await admin.putAll(bucket, numbered(20_000));
+      const sink = follow(link, bucket);
+      expect(await sink.loading.promise).toBe(20_000 + older.length);
+      expect(sink.snapshot).toEqual(new Map(numbered(20_000)));
+      expect((await sink.opening.promise).keys).toBe(20_000);
+      // Only servers that list last values well are asked for them alone.
+      const listed = serverVersionAtLeast(server, "2.10.0");
+      expect(sink.count).toBe(listed ? 20_000 : 20_000 + older.length);
+      sink.run.stop();
+    },
+  );
 
   test("S6 hands over keys that KV's own clients refuse, and those with names of JavaScript", async () => {
     await admin.create("odd");
