@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import opaWasm from "@open-policy-agent/opa-wasm";
+import { loadPolicy } from "@open-policy-agent/opa-wasm";
 import { createBridge, readBundle } from "../../dist/index.js";
 import { buildPeer, runPeer } from "../lib/go-peer.mjs";
 import { group, inputs, ROLES, wholeDocument } from "../lib/group.mjs";
@@ -40,7 +40,7 @@ export default async function measure(report) {
       const rates = { ours: [], bare: [] };
       for (let round = 0; round < ROUNDS; round++) {
         collect();
-        rates.bare.push(await perSecond(async (input) => bare(input), questions, false));
+        rates.bare.push(await perSecond(bare, questions, false));
         collect();
         rates.ours.push(
           await perSecond((input) => bridge.decide(ENTRYPOINT, input), questions, true),
@@ -78,7 +78,7 @@ async function perSecond(decide, questions, awaited) {
 
 async function bareWasm() {
   const { wasm } = await readBundle(BUNDLE);
-  const policy = await opaWasm.loadPolicy(
+  const policy = await loadPolicy(
     wasm,
     { initial: 16_384 },
     { "nats.kv.watch_bucket": () => true, "nats.kv.get_data": () => null },
@@ -96,9 +96,9 @@ async function opaGo(questions) {
     const asked = join(folder, "inputs.json");
     await writeFile(data, JSON.stringify(wholeDocument(MEMBERS)));
     await writeFile(asked, JSON.stringify(questions));
-    const { per_second: rate } = await runPeer(peer, [
-      ...["-policy", "examples/groups/authz.rego", "-data", data, "-inputs", asked],
-    ]);
+    const policy = "examples/groups/authz.rego";
+    const args = ["-policy", policy, "-data", data, "-inputs", asked];
+    const { per_second: rate } = await runPeer(peer, args);
     return rate;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -76,11 +76,11 @@ async function observe(bridge, work) {
   const questions = inputs(1_000, 1_000);
   const latencies = [];
   let stall = 0;
-  let running = true;
+  const state = { running: true };
   const start = performance.now();
   const asking = (async () => {
     let last = performance.now();
-    for (let index = 0; running; index++) {
+    for (let index = 0; state.running; index++) {
       const due = start + index * RATE_MS;
       for (;;) {
         const now = performance.now();
@@ -95,7 +95,7 @@ async function observe(bridge, work) {
     }
   })();
   await work();
-  running = false;
+  state.running = false;
   const ms = performance.now() - start;
   await asking;
   return { ms, p99_ms: quantile(latencies, 0.99), stall_ms: stall };
