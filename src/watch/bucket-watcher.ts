@@ -2,15 +2,14 @@ import { deferred } from "../common/async.ts";
 import { Backoff } from "../common/backoff.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
 import type { BridgeError } from "../errors.ts";
-import type { BucketEntry, BucketSource } from "../nats/bucket-source.ts";
+import type { BucketSource } from "../nats/bucket-source.ts";
 import type { KeyChange } from "../store/bucket-document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Commit, WriteTransaction } from "../store/transaction.ts";
-import { decodeValue } from "../store/value.ts";
 import type { MemoryBudget } from "./budget.ts";
 import { type Clock, sleep, systemClock } from "./clock.ts";
 import { listen, type Listening } from "./listen.ts";
-import { FirstLoad, type Load, Reload } from "./load.ts";
+import { changeOf, FirstLoad, type Load, Reload } from "./load.ts";
 import { followError, isFinal, loadTimeoutError, stoppedError } from "./stream-end.ts";
 import type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
 
@@ -203,7 +202,7 @@ export class BucketWatcher {
         this.#incarnation = incarnation;
       },
       entry: (entry, live) => {
-        const change = readEntry(entry);
+        const change = changeOf(entry);
         if (live) this.#hearLive(change);
         else this.#addTo(load, change);
       },
@@ -298,11 +297,4 @@ export class BucketWatcher {
     this.#loaded.resolve();
     this.#options.budget.use(this, this.bucket, document.keys, document.bytes);
   }
-}
-
-function readEntry({ key, operation, data, revision }: BucketEntry): KeyChange {
-  if (operation === "delete") return { key, revision };
-  if (key.includes("\ufffd")) return { key, revision, refused: "its name is not UTF-8" };
-  const value = decodeValue(data, key.split(".").length);
-  return "refused" in value ? { key, revision, refused: value.refused } : { key, revision, value };
 }

@@ -1,6 +1,8 @@
+import type { BucketEntry } from "../nats/bucket-source.ts";
 import type { BucketDocument, KeyChange } from "../store/bucket-document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Owner, WriteTransaction } from "../store/transaction.ts";
+import { decodeValue } from "../store/value.ts";
 import { differences } from "./repair.ts";
 
 /**
@@ -113,4 +115,12 @@ export class Reload implements Load {
 
 function sizeOf(change: KeyChange | undefined): number {
   return change?.value === undefined ? 0 : change.key.length + change.value.text.length;
+}
+
+/** What an entry changes, with its value as policies see it. */
+export function changeOf({ key, operation, data, revision }: BucketEntry): KeyChange {
+  if (operation === "delete") return { key, revision };
+  if (key.includes("\ufffd")) return { key, revision, refused: "its name is not UTF-8" };
+  const value = decodeValue(data, key.split(".").length);
+  return "refused" in value ? { key, revision, refused: value.refused } : { key, revision, value };
 }

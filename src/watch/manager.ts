@@ -70,13 +70,16 @@ export class BucketWatcherManager {
     }
     this.#stopIdleTimer =
       options.ttlMs > 0
-        ? this.#clock.every(Math.max(options.ttlMs / 4, 10), () => this.#stopIdle())
+        ? this.#clock.every(Math.max(options.ttlMs / 4, 10), () => {
+            for (const watcher of this.#slots.removeIdle(options.ttlMs))
+              void this.#retire(watcher, "idle");
+          })
         : () => undefined;
   }
 
   /** Whether policies see this bucket. Answers at once, and counts as no use. */
   hasWatcher(bucket: string): boolean {
-    return this.#lookup(bucket) !== undefined;
+    return this.watcher(bucket) !== undefined;
   }
 
   /** As {@link hasWatcher}, and marks the bucket as just used. */
@@ -91,7 +94,9 @@ export class BucketWatcherManager {
 
   /** The bucket's watcher, if policies see the bucket; answers at once, and counts as no use. */
   watcher(bucket: string): BucketWatcher | undefined {
-    return this.#lookup(bucket);
+    const isRoot = bucket === this.#options.store.rootBucket;
+    const watcher = isRoot ? this.#root?.current : this.#slots.get(bucket);
+    return watcher?.visible === true ? watcher : undefined;
   }
 
   /** Why the last attempt to watch this bucket failed, if that was a short while ago. */
@@ -125,7 +130,7 @@ export class BucketWatcherManager {
 
   /** Ends the watch of a bucket whose data can't stay; the reason is what the next who ask are told. */
   fail(bucket: string, reason: BridgeError): void {
-    this.#lookup(bucket)?.fail(reason);
+    this.watcher(bucket)?.fail(reason);
   }
 
   /**
@@ -171,15 +176,9 @@ export class BucketWatcherManager {
     };
   }
 
-  #lookup(bucket: string): BucketWatcher | undefined {
-    const isRoot = bucket === this.#options.store.rootBucket;
-    const watcher = isRoot ? this.#root?.current : this.#slots.get(bucket);
-    return watcher?.visible === true ? watcher : undefined;
-  }
-
   #cached(bucket: string): BucketWatcher | undefined {
     this.#slots.use(bucket);
-    return this.#lookup(bucket);
+    return this.watcher(bucket);
   }
 
   /** Runs with the bucket's create mutex held, and with nothing else. */
@@ -279,12 +278,6 @@ export class BucketWatcherManager {
       { bucket, max_bucket_watchers: this.#slots.max },
       "a bucket was loaded again soon after its eviction; raise plugins.nats.max_bucket_watchers",
     );
-  }
-
-  #stopIdle(): void {
-    for (const watcher of this.#slots.removeIdle(this.#options.ttlMs)) {
-      void this.#retire(watcher, "idle");
-    }
   }
 
   #refuseWhenStopping(): void {

@@ -231,26 +231,35 @@ describe("a manager, as the plugin's regression tests ask of it", () => {
     expect(manager.status()).toMatchObject({ watchers: 0, bytes: 0, failures: [] });
   });
 
-  it("N17 a load that has committed but is not inserted yet when stop comes is taken out again", async () => {
-    const { manager, source, store } = makeManager({ source: new FakeSource() });
-    const create = manager.getOrCreateWatcher("a");
-    const outcome = create.then(
-      () => "inserted",
-      (error: { code: string }) => error.code,
-    );
-    await settled();
-    let stopped: Promise<void> | undefined;
-    store.onCommit(() => {
-      stopped ??= manager.stop();
-    });
-    source.last().load({ name: "a" });
-    expect(await outcome).toBe("BRIDGE_STOPPING");
-    await stopped;
-    const version = store.version;
-    expect(store.buckets()).toEqual([]);
-    source.last().playOn().put("late", "1").loaded();
-    await settled();
-    expect(store.version).toBe(version);
-    expect(manager.status().watchers).toBe(0);
+  it("N17 stop at any moment between a load's commit and its insert: nothing is inserted or written after", async () => {
+    const insertedBefore = new Set<number>();
+    for (let ticks = 0; ticks < 40; ticks++) {
+      const { manager, source, store } = makeManager();
+      const stopping = deferred<{ created: number; stopped: Promise<void> }>();
+      store.onCommit(({ changes }) => {
+        if (changes[0]?.type !== "mount") return;
+        void (async () => {
+          for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+          const { created } = manager.status().counts;
+          stopping.resolve({ created, stopped: manager.stop() });
+        })();
+      });
+      const outcome = manager.getOrCreateWatcher("a").then(
+        () => "inserted",
+        (error: { code: string }) => error.code,
+      );
+      const { created, stopped } = await stopping.promise;
+      await stopped;
+      const { version } = store;
+      expect(store.buckets()).toEqual([]);
+      expect(await outcome).toBe(created === 0 ? "BRIDGE_STOPPING" : "inserted");
+      expect(manager.status().counts.created).toBe(created);
+      source.last().playOn().put("late", "1").loaded();
+      await settled();
+      expect(store.version).toBe(version);
+      expect(manager.status().watchers).toBe(0);
+      insertedBefore.add(created);
+    }
+    expect(insertedBefore).toEqual(new Set([0, 1]));
   });
 });

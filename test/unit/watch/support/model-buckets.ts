@@ -1,0 +1,210 @@
+import { BridgeError, type ErrorCode } from "../../../../src/errors.ts";
+import type { BucketRun, BucketSink, BucketSource } from "../../../../src/nats/bucket-source.ts";
+
+interface Message {
+  readonly key: string;
+  /** Undefined: a delete marker. */
+  readonly text: string | undefined;
+  readonly revision: number;
+}
+
+/** A bucket as the server has it, with everything that it ever was. */
+class ModelBucket {
+  readonly incarnation: string;
+  /** The last message of each key. */
+  readonly last: Map<string, Message> = new Map();
+  /** Every message in order; one that was overwritten is gone for those who have not had it. */
+  readonly log: Message[] = [];
+  /** Set once a key has gone without a marker: from then on the log does not tell the whole story. */
+  lossy = false;
+
+  constructor(incarnation: string) {
+    this.incarnation = incarnation;
+  }
+
+  get revision(): number {
+    return this.log.at(-1)?.revision ?? 0;
+  }
+
+  write(key: string, text: string | undefined): void {
+    const message = { key, text, revision: this.revision + 1 };
+    this.log.push(message);
+    this.last.set(key, message);
+  }
+
+  /** Key → text@revision, as it was at a revision, or is now. */
+  map(revision: number = Infinity): Map<string, string> {
+    const map = new Map<string, string>();
+    const messages =
+      revision === Infinity ? this.last.values() : this.log.filter((m) => m.revision <= revision);
+    for (const { key, text, revision: at } of messages) {
+      if (text === undefined) map.delete(key);
+      else map.set(key, `${text}@${at}`);
+    }
+    return map;
+  }
+}
+
+/** One stream: first each key's last message, then what follows; what is overwritten meanwhile comes later. */
+class ModelRun implements BucketRun {
+  readonly bucket: ModelBucket;
+  readonly #sink: BucketSink;
+  readonly #snapshot: Message[];
+  #position: number;
+  /** The snapshot is complete once this revision has been delivered. */
+  #barrier = 0;
+  #delivered: number;
+  #step: "opening" | "snapshot" | "live" = "opening";
+  over = false;
+  /** Something happened to its bucket that it does not tell of. */
+  lying = false;
+
+  constructor(bucket: ModelBucket, sink: BucketSink) {
+    this.bucket = bucket;
+    this.#sink = sink;
+    this.#snapshot = [...bucket.last.values()].toSorted((a, b) => a.revision - b.revision);
+    this.#position = bucket.log.length;
+    this.#delivered = this.#snapshot.at(-1)?.revision ?? 0;
+  }
+
+  stop(): void {
+    this.over = true;
+  }
+
+  end(code: ErrorCode): void {
+    if (this.over) return;
+    this.over = true;
+    this.#sink.ended(new BridgeError(code, code));
+  }
+
+  /** Whether there is something to deliver. */
+  get behind(): boolean {
+    return !this.over && (this.#step !== "live" || this.#position < this.bucket.log.length);
+  }
+
+  /** Delivers up to so many messages, in one piece as a socket does. */
+  deliver(count: number): void {
+    for (let left = count; left > 0 && this.behind; left--) this.#deliverOne();
+  }
+
+  #deliverOne(): void {
+    const { bucket } = this;
+    if (this.#step === "opening") {
+      this.#step = "snapshot";
+      this.#sink.opened({ incarnation: bucket.incarnation, keys: bucket.last.size, bytes: 0 });
+      return;
+    }
+    const message = this.#snapshot.shift() ?? bucket.log[this.#position++];
+    if (message !== undefined) {
+      const last = bucket.last.get(message.key);
+      if (last === message) this.#hand(message);
+      // Overwritten: the newer one must have come before the snapshot counts as complete.
+      else if (this.#step === "snapshot")
+        this.#barrier = Math.max(this.#barrier, last?.revision ?? 0);
+      this.#delivered = Math.max(this.#delivered, message.revision);
+    } else if (this.#position > bucket.log.length) this.#position = bucket.log.length;
+    if (this.over || this.#step === "live" || this.#snapshot.length > 0) return;
+    if (this.#delivered < this.#barrier) return;
+    this.#step = "live";
+    this.#sink.loaded(this.#delivered);
+  }
+
+  #hand({ key, text, revision }: Message): void {
+    this.#sink.entry({
+      key,
+      operation: text === undefined ? "delete" : "put",
+      data: new TextEncoder().encode(text ?? ""),
+      revision,
+      createdMs: 0,
+    });
+  }
+}
+
+/** A server with buckets; whoever drives it decides when its streams deliver. */
+export class ModelBuckets implements BucketSource {
+  readonly #buckets = new Map<string, ModelBucket>();
+  readonly #forbidden = new Set<string>();
+  readonly #runs: { readonly name: string; readonly run: ModelRun }[] = [];
+  #incarnations = 0;
+  /** Streams of one bucket that ran at the same time; there must be none. */
+  readonly doubled: string[] = [];
+  /** Called whenever a stream may have something to deliver. */
+  onBehind: (name: string, deliver: (count: number) => void) => void = () => undefined;
+
+  open(name: string, sink: BucketSink): BucketRun {
+    if (this.running(name).length > 0) this.doubled.push(name);
+    const bucket = this.#buckets.get(name);
+    const run = new ModelRun(bucket ?? new ModelBucket("none"), sink);
+    this.#runs.push({ name, run });
+    const code = this.#forbidden.has(name) ? "BUCKET_FORBIDDEN" : "BUCKET_NOT_FOUND";
+    if (bucket === undefined || this.#forbidden.has(name)) {
+      this.onBehind(name, () => run.end(code));
+    } else this.#serve(name, run);
+    return run;
+  }
+
+  running(name?: string): ModelRun[] {
+    return this.#runs
+      .filter((other) => !other.run.over && (name === undefined || other.name === name))
+      .map(({ run }) => run);
+  }
+
+  bucket(name: string): ModelBucket | undefined {
+    return this.#buckets.get(name);
+  }
+
+  write(name: string, key: string, text: string | undefined): void {
+    this.#buckets.get(name)?.write(key, text);
+    for (const run of this.running(name)) this.#serve(name, run);
+  }
+
+  /** Removes a key without a marker, as an expiry or a purge of the stream does. */
+  vanish(name: string, key: string): void {
+    const bucket = this.#buckets.get(name);
+    if (bucket?.last.delete(key) !== true) return;
+    bucket.lossy = true;
+    for (const run of this.running(name)) run.lying = true;
+  }
+
+  /** Makes the bucket, or makes it anew: its streams hear nothing more until they end. */
+  make(name: string): void {
+    this.#buckets.set(name, new ModelBucket(String(++this.#incarnations)));
+    this.#forbidden.delete(name);
+  }
+
+  remove(name: string): void {
+    this.#buckets.delete(name);
+  }
+
+  forbid(name: string): void {
+    this.#forbidden.add(name);
+  }
+
+  allow(name: string): void {
+    this.#forbidden.delete(name);
+  }
+
+  allowAll(): void {
+    this.#forbidden.clear();
+  }
+
+  gap(name: string): void {
+    for (const run of this.running(name)) run.end("BUCKET_STREAM_ENDED");
+  }
+
+  /** Ends every stream that no longer tells the truth, as the real source does when it finds out. */
+  endLyingStreams(): boolean {
+    const lying = this.#runs.filter(
+      ({ name, run }) => !run.over && (run.lying || run.bucket !== this.#buckets.get(name)),
+    );
+    for (const { run } of lying) run.end("BUCKET_STREAM_ENDED");
+    return lying.length > 0;
+  }
+
+  #serve(name: string, run: ModelRun): void {
+    this.onBehind(name, (count) => {
+      run.deliver(count);
+      if (run.behind) this.#serve(name, run);
+    });
+  }
+}
