@@ -78,7 +78,6 @@ export function buildApp(
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: "idle",
     routerOptions: {
       // A trailing slash means nothing, as in OPA.
       ignoreTrailingSlash: true,

@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { readBundle } from "../../../src/policy/bundle.ts";
 import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { BASIC, GROUPS, type Service, startService } from "./service.ts";
 
@@ -291,6 +292,27 @@ describe("what is not there", () => {
       });
     },
   );
+});
+
+describe("P5 a new bundle", () => {
+  it("that can't be used leaves the old one serving; one that can takes over", async () => {
+    await using swapped = await startService(BASIC, { server_url: nats.url });
+    const { engine } = swapped.bridge;
+    const good = await readBundle(GROUPS);
+    const noPolicy = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    for (const bad of [
+      { ...good, wasm: noPolicy },
+      { ...good, wasm: good.wasm.subarray(0, 1_000) },
+      { ...good, data: '{"nats":{}}' },
+    ]) {
+      await expect(engine.activate(bad)).rejects.toMatchObject({ name: "BridgeError" });
+      expect((await swapped.decide("basic/allow", { user: "alice" })).text).toBe('{"result":true}');
+      expect(engine.policy?.bundle.revision).toBe("basic-1");
+    }
+    await engine.activate(good);
+    expect((await swapped.decide("authz/allow", {})).text).toBe('{"result":false}');
+    expect((await swapped.decide("basic/allow", { user: "alice" })).text).toBe("{}");
+  });
 });
 
 describe("a bucket that is first asked for and then watched", () => {

@@ -119,21 +119,6 @@ describe("a service that stops", () => {
     await first;
     await service.server.close();
   });
-
-  it("answers 503 when the bridge has stopped under it", async () => {
-    await using service = await startService(BASIC, { server_url: nats.url, load_timeout: "5s" });
-    nats.pause();
-    try {
-      const suspended = service.decide("basic/value", { bucket: "slow", key: "a" });
-      await untilLoading(service);
-      // What waits for a bucket learns that there will be none.
-      await service.bridge.manager.stop();
-      const { status } = await suspended;
-      expect([200, 503]).toContain(status);
-    } finally {
-      nats.resume();
-    }
-  });
 });
 
 describe("a service that can't listen", () => {
