@@ -23,7 +23,7 @@ export class MemoryBudget {
 
   /**
    * Notes what a holder uses now; throws `BUCKET_OVER_BUDGET`, noting nothing, when that is more than is allowed.
-   * Whoever does not grow is never refused because of what all have together: the one that outgrows it fails alone.
+   * As nothing over a limit is ever noted, whoever does not grow is never refused for what all have together.
    */
   use(holder: object, bucket: string, keys: number, bytes: number): void {
     const { maxBucketKeys, maxBucketBytes, maxTotalBytes } = this.#limits;
@@ -32,7 +32,7 @@ export class MemoryBudget {
     if (keys > maxBucketKeys) throw overBudget(bucket, "keys", "max_bucket_keys", maxBucketKeys);
     if (bytes > maxBucketBytes)
       throw overBudget(bucket, "bytes", "max_bucket_bytes", maxBucketBytes);
-    if (bytes > before && total > maxTotalBytes) {
+    if (total > maxTotalBytes) {
       throw overBudget(bucket, "bytes in all buckets together", "max_total_bytes", maxTotalBytes);
     }
     this.#total = total;

@@ -67,7 +67,6 @@ export class RootWatcher {
   }
 
   async #start(): Promise<void> {
-    if (this.#stopping.signal.aborted) throw bridgeStoppingError();
     const first = this.#attempt.promise;
     this.#following = this.#follow();
     await first;

@@ -105,6 +105,20 @@ describe("after a gap", () => {
     await watcher.stop();
   });
 
+  it("W5 a stream that has ended is not heard any more, whatever its source still says", async () => {
+    const { watcher, store, source } = await live({ a: 1 });
+    const old = source.last();
+    old.end();
+    await settled();
+    old.playOn().put("a", 9, 9).delete("a", 10).loaded(10);
+    source.last().opened().put("a", 1, 1).loaded(1);
+    old.put("a", 11, 11);
+    await settled();
+    expect(announced(store)).toEqual(["mount"]);
+    expect(watcher.status()).toMatchObject({ state: "live", revision: 1 });
+    await watcher.stop();
+  });
+
   it("goes on with the data from before while the bucket can't be reached", async () => {
     const { watcher, store, source, clock } = await live({ a: 1 });
     for (const code of ["BUCKET_STREAM_ENDED", "NATS_TIMEOUT", "BUCKET_FORBIDDEN"] as const) {

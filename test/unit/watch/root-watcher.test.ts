@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { deferred } from "../../../src/common/async.ts";
 import { BucketRules } from "../../../src/watch/bucket-rules.ts";
 import { FakeSource } from "./support/fake-source.ts";
 import { makeManager, type Parts, settled } from "./support/make.ts";
@@ -124,14 +125,25 @@ describe("the root bucket's watcher", () => {
     expect(source.runs).toEqual([]);
   });
 
-  it("W4 a root watcher that failed just before stop writes nothing after it", async () => {
+  it("W4 stop waits for a root watcher that failed before it and still removes its data", async () => {
     const { manager, source, store } = withRoot();
     const started = manager.startRoot();
     await settled();
     source.last().load({ a: 1 });
     await started;
+    const gate = deferred();
+    let begun = 0;
+    store.gate = () => (++begun === 1 ? gate.promise : Promise.resolve());
     source.last().end("BUCKET_NOT_FOUND");
-    await manager.stop();
+    await settled();
+    let stopped = false;
+    const stopping = manager.stop().then(() => {
+      stopped = true;
+    });
+    await settled();
+    expect([begun > 0, stopped]).toEqual([true, false]);
+    gate.resolve();
+    await stopping;
     const { version } = store;
     expect(store.buckets()).toEqual([]);
     await settled();

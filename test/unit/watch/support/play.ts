@@ -138,10 +138,11 @@ export class Play {
   /** Drains, and lets time pass and lies be found out until nothing changes any more. */
   async quiet(): Promise<void> {
     await this.drain();
-    for (const unpins of this.#pins.values()) for (const unpin of unpins) unpin();
-    this.#pins.clear();
-    this.server.allowAll();
     for (let round = 0; round < 30; round++) {
+      // A caller that waited for a create goes on only now.
+      for (const unpins of this.#pins.values()) for (const unpin of unpins) unpin();
+      this.#pins.clear();
+      this.server.allowAll();
       const waits = this.manager.status().buckets.some(({ state }) => state === "recovering");
       const lied = this.server.endLyingStreams();
       if (round > 0 && !waits && !lied && this.#unsettled.size === 0) return;
