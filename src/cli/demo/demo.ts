@@ -41,7 +41,7 @@ function toPort(text: string): number {
 
 async function demo(options: DemoOptions): Promise<void> {
   const interrupt = new AbortController();
-  // For as long as this runs: npm passes on a Ctrl-C that the terminal has sent us already, and a second one
+  // To the end of the process: npm passes on a Ctrl-C that the terminal has sent us already, and a second one
   // must not end us before everything has been stopped.
   const onSignal = (): void => interrupt.abort(new BridgeError("BRIDGE_STOPPING", INTERRUPTED));
   for (const name of SIGNALS) process.on(name, onSignal);
@@ -60,7 +60,6 @@ async function demo(options: DemoOptions): Promise<void> {
     if (options.once === true || !interrupt.signal.aborted) throw error;
   } finally {
     for (const stop of cleanUp.toReversed()) await stop();
-    for (const name of SIGNALS) process.off(name, onSignal);
   }
 }
 
