@@ -2,10 +2,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { mergeObjects } from "../common/json-text.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import type { BucketDocument } from "../store/bucket-document.ts";
-import type { DocumentPart } from "../store/document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Change, Commit } from "../store/transaction.ts";
 import { DataHeap } from "./data-heap.ts";
+import { contradiction, Staging } from "./staging.ts";
+import { Sweeper } from "./sweeper.ts";
 import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
 
@@ -25,17 +26,6 @@ export interface PatchedDataOptions {
 const LOAD_SHARE = 0.85;
 const CHANGE_SHARE = 0.92;
 
-/** A document that is being put into memory, or has been, beside the visible data. */
-interface Staging {
-  readonly bucket: string;
-  readonly document: BucketDocument;
-  /** The objects that will stand at the top when it is linked: for a bucket one, for the root one for each name. */
-  readonly tops: Map<string, number>;
-  /** Keys that changed while the document was staged. */
-  readonly dirty: Set<string>;
-  discarded: boolean;
-}
-
 /**
  * Resident data patched in place: each commit of the store becomes patches, at once, in time proportional to the
  * change. Loads are staged in slices beside the visible data and become visible by one link.
@@ -43,6 +33,8 @@ interface Staging {
 export class PatchedData implements ResidentData {
   readonly #options: PatchedDataOptions;
   readonly #heap: DataHeap;
+  readonly #sliceMs: number;
+  readonly #sweeper: Sweeper;
   readonly #kv: number;
   readonly #staged = new Map<BucketDocument, Staging>();
   /** The documents that are linked, and where the bucket's object is. */
@@ -59,6 +51,8 @@ export class PatchedData implements ResidentData {
     const { instance, store, bundleData } = options;
     instance.setData(mergeObjects(bundleData, '{"nats":{"kv":{}}}'));
     this.#heap = new DataHeap(instance);
+    this.#sliceMs = options.sliceMs ?? 1;
+    this.#sweeper = new Sweeper(this.#heap, this.#sliceMs);
     this.#kv = this.#heap.session(() => {
       const kv = this.#heap.parse("{}");
       this.#heap.link(instance.dataAddress, ["nats", "kv"], kv);
@@ -87,12 +81,19 @@ export class PatchedData implements ResidentData {
   }
 
   figures(): ResidentFigures {
-    const { maxBytes } = this.#options.instance.memory;
-    return this.#replacement?.figures() ?? { mode: "patched", heapBytes: this.#heap.end, maxBytes };
+    return (
+      this.#replacement?.figures() ?? {
+        mode: "patched",
+        heapBytes: this.#heap.end,
+        maxBytes: this.#options.instance.memory.maxBytes,
+        wasteObjects: this.#sweeper.size,
+      }
+    );
   }
 
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#sweeper.stop();
   }
 
   async #prepare(bucket: string, document: BucketDocument): Promise<() => void> {
@@ -103,18 +104,11 @@ export class PatchedData implements ResidentData {
 
   /** Puts a document into memory beside the visible data, a slice at a time. */
   async #stage(bucket: string, document: BucketDocument): Promise<Staging> {
-    const staging: Staging = {
-      bucket,
-      document,
-      tops: new Map(),
-      dirty: new Set(),
-      discarded: false,
-    };
+    const staging = this.#newStaging(bucket, document);
     this.#staged.set(document, staging);
-    const parts = document.parts()[Symbol.iterator]();
     try {
       for (let done = false; !done && this.#replacement === undefined;) {
-        done = this.#heap.session(() => this.#stageSlice(staging, parts));
+        done = this.#heap.session(() => staging.slice(this.#sliceMs));
         this.#refuseWhenFull(bucket, LOAD_SHARE);
         if (!done) await nextTurn();
         if (staging.discarded) break;
@@ -126,29 +120,8 @@ export class PatchedData implements ResidentData {
     return staging;
   }
 
-  #stageSlice(staging: Staging, parts: Iterator<DocumentPart>): boolean {
-    const end = performance.now() + (this.#options.sliceMs ?? 1);
-    do {
-      const next = parts.next();
-      if (next.done === true) return true;
-      this.#stagePart(staging, next.value);
-    } while (performance.now() < end);
-    return false;
-  }
-
-  #stagePart({ bucket, tops, dirty }: Staging, { path, text }: DocumentPart): void {
-    const isRoot = bucket === this.#options.store.rootBucket;
-    const top = isRoot ? path[0]! : "";
-    const rest = isRoot ? path.slice(1) : path;
-    if (rest.length === 0) {
-      tops.set(top, this.#heap.parse(text!));
-      return;
-    }
-    let base = tops.get(top);
-    if (base === undefined) tops.set(top, (base = this.#heap.parse("{}")));
-    const done = this.#heap.put(base, rest, text!);
-    // Parts of different moments may contradict each other; what changed meanwhile is set right when linked.
-    if (!done && dirty.size === 0) throw contradiction(path);
+  #newStaging(bucket: string, document: BucketDocument): Staging {
+    return new Staging(this.#heap, bucket, document, bucket === this.#options.store.rootBucket);
   }
 
   #discard(staging: Staging): void {
@@ -156,9 +129,9 @@ export class PatchedData implements ResidentData {
     staging.discarded = true;
     this.#staged.delete(staging.document);
     if (this.#replacement !== undefined) return;
-    this.#heap.session(() => {
-      for (const address of staging.tops.values()) this.#heap.free(address);
-    });
+    for (const [top, address] of staging.tops) {
+      this.#sweeper.add(address, staging.partsUnder(top));
+    }
   }
 
   #commit({ changes }: Commit): void {
@@ -176,6 +149,7 @@ export class PatchedData implements ResidentData {
     } catch (error) {
       const { instance, store, bundleData, onWornOut } = this.#options;
       this.#staged.clear();
+      this.#sweeper.stop();
       this.#replacement = new ReplacedData(instance, store, bundleData);
       onWornOut?.(messageOf(error));
     }
@@ -201,14 +175,8 @@ export class PatchedData implements ResidentData {
 
   /** For documents that nobody prepared. */
   #stageAtOnce(bucket: string, document: BucketDocument): Staging {
-    const staging: Staging = {
-      bucket,
-      document,
-      tops: new Map(),
-      dirty: new Set(),
-      discarded: false,
-    };
-    for (const part of document.parts()) this.#stagePart(staging, part);
+    const staging = this.#newStaging(bucket, document);
+    staging.slice(Infinity);
     return staging;
   }
 
@@ -238,6 +206,9 @@ export class PatchedData implements ResidentData {
     if (linked === undefined) return;
     this.#linked.delete(bucket);
     if (bucket !== this.#options.store.rootBucket) {
+      // What is removed here is an empty object; what it held is freed in slices.
+      const content = this.#heap.takeContent(linked.address);
+      if (content !== undefined) this.#sweeper.add(content, linked.document.parts());
       this.#heap.remove(this.#kv, [bucket]);
       return;
     }
@@ -302,13 +273,6 @@ function byDepth(a: Change, b: Change): number {
 
 function depthOf(change: Change): number {
   return "key" in change ? change.key.split(".").length : 0;
-}
-
-function contradiction(path: readonly string[]): BridgeError {
-  return new BridgeError(
-    "EVALUATION_FAILED",
-    `The policy's data could not be changed at ${quote(path.join("."))}: an object is missing on the way.`,
-  );
 }
 
 /** Memory that can't be had shows as a RangeError of the engine or as a trap; both mean the same here. */

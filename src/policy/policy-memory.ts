@@ -39,6 +39,14 @@ export class PolicyMemory {
     return bytes.toString("utf8", address, endOfText(bytes, address));
   }
 
+  /** Exchanges the bytes at two addresses. */
+  swap(a: number, b: number, length: number): void {
+    const bytes = this.#view();
+    const kept = Buffer.from(bytes.subarray(a, a + length));
+    bytes.copyWithin(a, b, b + length);
+    bytes.set(kept, b);
+  }
+
   /** Makes the memory at least this large; throws a RangeError when it may not be. */
   ensure(bytes: number): void {
     const missing = bytes - this.memory.buffer.byteLength;

@@ -9,6 +9,8 @@ export interface ResidentFigures {
   readonly heapBytes: number;
   /** What the memory may grow to, in bytes. */
   readonly maxBytes: number;
+  /** Objects that are out of sight and wait to be freed. */
+  readonly wasteObjects: number;
 }
 
 /** Keeps the copy of the data that lives in an instance's memory equal to the store. */
@@ -53,7 +55,12 @@ export class ReplacedData implements ResidentData {
 
   figures(): ResidentFigures {
     const { dataEnd, memory } = this.#instance;
-    return { mode: "replaced", heapBytes: dataEnd, maxBytes: memory.maxBytes };
+    return {
+      mode: "replaced",
+      heapBytes: dataEnd,
+      maxBytes: memory.maxBytes,
+      wasteObjects: 0,
+    };
   }
 
   close(): void {

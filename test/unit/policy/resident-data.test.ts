@@ -1,10 +1,11 @@
 import * as fc from "fast-check";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { isBridgeError } from "../../../src/errors.ts";
 import type { BucketDemand } from "../../../src/policy/bucket-demand.ts";
 import { type Bundle, readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import type { ResidentFigures } from "../../../src/policy/resident-data.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import type { BucketDocument } from "../../../src/store/bucket-document.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
@@ -31,14 +32,18 @@ function demandOn(store: PolicyStore): BucketDemand {
   };
 }
 
-async function newEngine(store: PolicyStore, active: Bundle = bundle): Promise<PolicyEngine> {
+async function newEngine(
+  store: PolicyStore,
+  active: Bundle = bundle,
+  // One part a slice: every load spans many turns of the event loop.
+  sliceMs = 0,
+): Promise<PolicyEngine> {
   const engine = new PolicyEngine({
     store,
     demand: demandOn(store),
     queryTimeoutMs: 1_000,
     maxMemoryBytes: 64 * 1024 * 1024,
-    // One part a slice: every load spans many turns of the event loop.
-    sliceMs: 0,
+    sliceMs,
   });
   await engine.activate(active);
   return engine;
@@ -315,6 +320,30 @@ describe("PatchedData", () => {
     expect(canonical(await engine.decide("mirror/kv", undefined))).toEqual(
       canonical(store.text(["nats", "kv"])),
     );
+  }, 60_000);
+
+  it("P4 a large bucket is taken away in one short step, and its memory is used again", async () => {
+    const store = new PolicyStore({});
+    const engine = await newEngine(store, bundle, 1);
+    const owner = {};
+    const figures = (): ResidentFigures => engine.policy!.residentFigures;
+    const ends: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const document = store.createDocument("big");
+      for (let index = 0; index < 20_000; index++) {
+        const value = { text: `{"name":"member ${index}"}`, kind: "json" as const };
+        document.apply({ key: `members.m${index}`, revision: index + 1, value });
+      }
+      await store.prepare("big", document);
+      await store.transact((tx) => tx.mount("big", owner, document));
+      ends.push(figures().heapBytes);
+      const start = performance.now();
+      await store.transact((tx) => tx.unmount("big", owner));
+      expect(performance.now() - start).toBeLessThan(5);
+      expect(await engine.decide("mirror/kv", undefined)).toBe("{}");
+      await vi.waitFor(() => expect(figures().wasteObjects).toBe(0), { timeout: 10_000 });
+    }
+    expect(ends.at(-1)! / ends[0]!).toBeLessThan(1.05);
   }, 60_000);
 
   it("P4 a load that doesn't fit into the memory is refused, and what was there goes on", async () => {

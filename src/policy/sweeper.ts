@@ -1,0 +1,69 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { DocumentPart } from "../store/document.ts";
+import type { DataHeap } from "./data-heap.ts";
+
+/** What is freed in slices: an object that is part of nothing, and the paths of what it holds. */
+interface Waste {
+  readonly address: number;
+  readonly parts: Iterator<DocumentPart>;
+}
+
+/** Frees large objects a slice at a time, so that taking a bucket away delays no decision. */
+export class Sweeper {
+  readonly #heap: DataHeap;
+  readonly #sliceMs: number;
+  readonly #waste: Waste[] = [];
+  #sweeping = false;
+  #stopped = false;
+
+  constructor(heap: DataHeap, sliceMs: number) {
+    this.#heap = heap;
+    this.#sliceMs = sliceMs;
+  }
+
+  /** How many objects are still to be freed. */
+  get size(): number {
+    return this.#waste.length;
+  }
+
+  /** Frees an object that is part of nothing, soon. `parts` must not change any more. */
+  add(address: number, parts: Iterable<DocumentPart>): void {
+    this.#waste.push({ address, parts: parts[Symbol.iterator]() });
+    if (this.#sweeping) return;
+    // What can't be freed is left where it is, which costs room and nothing else.
+    this.#sweep().catch(() => this.#waste.splice(0));
+  }
+
+  /** Leaves everything as it is. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #sweep(): Promise<void> {
+    this.#sweeping = true;
+    try {
+      // Whoever adds something is in a session, and sessions don't nest.
+      await nextTurn();
+      for (let waste = this.#waste[0]; waste !== undefined; waste = this.#waste[0]) {
+        while (!this.#stopped && !this.#heap.session(() => this.#slice(waste))) await nextTurn();
+        this.#waste.shift();
+      }
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  /** True when the object is gone. */
+  #slice({ address, parts }: Waste): boolean {
+    const end = performance.now() + this.#sliceMs;
+    do {
+      const next = parts.next();
+      if (next.done === true) {
+        this.#heap.free(address);
+        return true;
+      }
+      this.#heap.remove(address, next.value.path);
+    } while (performance.now() < end);
+    return false;
+  }
+}
