@@ -39,6 +39,8 @@ async function startDemo(args: readonly string[], env: NodeJS.ProcessEnv = {}): 
       clearInterval(look);
       running.child.kill("SIGKILL");
       await running.exit;
+      // After a test that failed.
+      for (const pid of [...servers].filter(isRunning)) process.kill(pid, "SIGKILL");
       await remove();
     },
   };
