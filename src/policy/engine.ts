@@ -63,7 +63,7 @@ export class PolicyEngine {
    * The JSON text of the document at a path of `data` (`authz/allow`), undefined where it is undefined.
    * `input` is JSON text, undefined where there is none.
    *
-   * Rejects with `INPUT_INVALID`, `EVALUATION_FAILED` or `QUERY_TIMEOUT`.
+   * Rejects with `INPUT_INVALID`, `EVALUATION_FAILED`, `QUERY_TIMEOUT` or `BRIDGE_STOPPING`.
    */
   async decide(
     path: string | readonly string[],
@@ -151,7 +151,9 @@ export class PolicyEngine {
     try {
       await within(left, demand.load(bucket), late);
     } catch (error) {
+      // An answer that lacks data because the bridge is stopping would look like one that is right.
       if (!isBridgeError(error) || error.code === "QUERY_TIMEOUT") throw error;
+      if (error.code === "BRIDGE_STOPPING") throw error;
       query.giveUp(bucket, error);
     }
   }

@@ -114,7 +114,9 @@ export class Policy {
     if (direct !== undefined) return direct;
     const segments =
       typeof path === "string" ? path.split("/").filter((segment) => segment !== "") : path;
-    for (let length = segments.length; length > 0; length--) {
+    // An entrypoint's name has slashes between its segments, and none within one.
+    const slash = segments.findIndex((segment) => segment.includes("/"));
+    for (let length = slash < 0 ? segments.length : slash; length > 0; length--) {
       const above = this.#targets.get(segments.slice(0, length).join("/"));
       if (above !== undefined) return { ...above, rest: segments.slice(length) };
     }

@@ -191,6 +191,19 @@ describe("PolicyEngine", () => {
     expect(JSON.parse((await pair)!)).toEqual({ got: "new", seen: "new", second: 2 });
   });
 
+  it("W4 a query that waits while the bridge stops is told so, and not that there is no data", async () => {
+    const { decide, demand } = await setUp();
+    const value = decide("value", { bucket: "b", key: "a" });
+    demand.loads.get("b")!.reject(new BridgeError("BRIDGE_STOPPING", "stopping"));
+    await expect(value).rejects.toMatchObject({ code: "BRIDGE_STOPPING" });
+  });
+
+  it("a segment that holds a slash is one segment, and no entrypoint", async () => {
+    const { engine } = await setUp();
+    expect(await engine.decide(["basic", "allow"], '{"user":"alice"}')).toBe("true");
+    expect(await engine.decide(["basic/allow"], '{"user":"alice"}')).toBeUndefined();
+  });
+
   it("S6 an empty bucket that is watched is an empty object, not undefined", async () => {
     const { decide, mount } = await setUp();
     expect(await decide("bucket", { bucket: "b" })).toBeUndefined();
