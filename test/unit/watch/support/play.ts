@@ -31,7 +31,7 @@ class ScheduledStore extends PolicyStore {
 export type Action =
   | { do: "create"; name: string; waits: boolean }
   | {
-      do: "use" | "evict" | "pin" | "unpin" | "gap" | "make" | "remove" | "forbid";
+      do: "renew" | "use" | "evict" | "pin" | "unpin" | "gap" | "make" | "remove" | "forbid";
       name: string;
     }
   | { do: "allow"; name: string }
@@ -166,6 +166,9 @@ export class Play {
       case "use":
         manager.use(action.name);
         break;
+      case "renew":
+        void this.#promised(manager.evict(action.name), `evict ${action.name}`);
+        return this.#promised(manager.getOrCreateWatcher(action.name), `renew ${action.name}`);
       case "evict":
         void this.#promised(manager.evict(action.name), `evict ${action.name}`);
         break;
