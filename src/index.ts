@@ -32,7 +32,13 @@ export { type Bundle, type BundleLimits, parseBundle, readBundle } from "./polic
 export { type DecideOptions, PolicyEngine, type PolicyEngineOptions } from "./policy/engine.ts";
 export { BucketDocument, type BucketFigures, type KeyChange } from "./store/bucket-document.ts";
 export type { DocumentEntry } from "./store/document.ts";
-export { type CommitListener, PolicyStore, type PolicyStoreOptions } from "./store/policy-store.ts";
+export {
+  type CommitListener,
+  type MountPreparer,
+  PolicyStore,
+  type PolicyStoreOptions,
+} from "./store/policy-store.ts";
+export type { ResidentFigures } from "./policy/resident-data.ts";
 export { ReservedPaths } from "./store/reserved-paths.ts";
 export type { BucketView, StoreSnapshot } from "./store/snapshot.ts";
 export type {
@@ -52,8 +58,8 @@ export {
   type WatcherState,
 } from "./watch/bucket-watcher.ts";
 export { type BudgetLimits, MemoryBudget } from "./watch/budget.ts";
-export {
-  BucketWatcherManager,
-  type EvictionReason,
-  type WatcherManagerOptions,
-} from "./watch/manager.ts";
+export type { Clock } from "./watch/clock.ts";
+export type { LookupLimits } from "./watch/lookup-limit.ts";
+export { BucketWatcherManager } from "./watch/manager.ts";
+export type { WatcherManagerOptions } from "./watch/manager-options.ts";
+export type { EvictionReason, ManagerStatus, WatchedBucketStatus } from "./watch/manager-status.ts";

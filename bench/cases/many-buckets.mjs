@@ -1,10 +1,18 @@
-import { createBridge } from "../../dist/index.js";
+import {
+  BucketStream,
+  BucketWatcherManager,
+  createBridge,
+  NatsLink,
+  parseConfig,
+  PolicyStore,
+} from "../../dist/index.js";
 import { startDelayProxy } from "../lib/delay-proxy.mjs";
 import { fillBucket, members, withNats } from "../lib/nats.mjs";
 import { collect, median, timed } from "../lib/stats.mjs";
 
 // 50 cold buckets of 2,000 keys, from the first request until all are watched: asked for one after the other,
-// and all at once. With a round trip of 5 ms between client and server, and without.
+// and all at once. With a round trip of 5 ms between client and server, and without. The manager and the store by
+// themselves, and (bridge_…) with a policy that has all of it put into its memory too.
 
 const BUCKETS = 50;
 const KEYS = 2_000;
@@ -16,35 +24,37 @@ export default async function measure(report) {
   return withNats(async ({ url, connection }) => {
     const names = Array.from({ length: BUCKETS }, (_, index) => `group-${index}`);
     for (const name of names) await fillBucket(connection, name, members(KEYS));
-    const near = await compare(url, names);
-    report({ delay_ms: 0, ...near });
+    const fields = { buckets: BUCKETS };
     const proxy = await startDelayProxy(Number(new URL(url).port), ROUND_TRIP_MS);
-    const far = await compare(proxy.url, names);
+    for (const [prefix, watch] of [
+      ["", watchByManager],
+      ["bridge_", watchByBridge],
+    ]) {
+      for (const [suffix, address] of [
+        ["", url],
+        ["_delayed", proxy.url],
+      ]) {
+        const result = await compare(watch, address, names);
+        for (const [name, value] of Object.entries(result)) fields[prefix + name + suffix] = value;
+        report({ side: `${prefix || "manager"}${suffix}`, ...result });
+      }
+    }
     await proxy.stop();
-    report({ delay_ms: ROUND_TRIP_MS, ...far });
-    return {
-      buckets: BUCKETS,
-      serial_ms: near.serial_ms,
-      concurrent_ms: near.concurrent_ms,
-      speedup: near.speedup,
-      serial_delayed_ms: far.serial_ms,
-      concurrent_delayed_ms: far.concurrent_ms,
-      speedup_delayed: far.speedup,
-    };
+    return fields;
   });
 }
 
-async function compare(url, names) {
+async function compare(watch, url, names) {
   const serial = [];
   const concurrent = [];
   for (let round = 0; round < ROUNDS; round++) {
     serial.push(
-      await watchAll(url, names, async (manager) => {
+      await watch(url, names, async (manager) => {
         for (const name of names) await manager.getOrCreateWatcher(name);
       }),
     );
     concurrent.push(
-      await watchAll(url, names, (manager) =>
+      await watch(url, names, (manager) =>
         Promise.all(names.map((name) => manager.getOrCreateWatcher(name))),
       ),
     );
@@ -53,19 +63,40 @@ async function compare(url, names) {
   return { serial_ms, concurrent_ms, speedup: serial_ms / concurrent_ms };
 }
 
-async function watchAll(url, names, ask) {
+const LIMITS = { max_bucket_watchers: BUCKETS, max_concurrent_loads: 16 };
+
+async function watchByManager(url, names, ask) {
+  collect();
+  const { nats, watch } = parseConfig({ nats: { server_url: url, ...LIMITS } });
+  const link = new NatsLink({ ...nats, auth: { mode: "none" }, retryOnFailedConnect: false });
+  await link.start();
+  const store = new PolicyStore();
+  const manager = new BucketWatcherManager({
+    ...watch,
+    store,
+    source: { open: (bucket, sink) => new BucketStream(link, bucket, sink) },
+  });
+  const { ms } = await timed(() => ask(manager));
+  checkComplete(store, names);
+  await manager.stop();
+  await link.close();
+  return ms;
+}
+
+async function watchByBridge(url, names, ask) {
   collect();
   const bridge = await createBridge({
-    nats: { server_url: url, max_bucket_watchers: BUCKETS, max_concurrent_loads: 16 },
+    nats: { server_url: url, ...LIMITS },
     bundle: { file: BUNDLE },
   });
-  try {
-    const { ms } = await timed(() => ask(bridge.manager));
-    for (const name of names) {
-      if (bridge.store.bucket(name)?.keys !== KEYS) throw new Error(`${name} is not complete`);
-    }
-    return ms;
-  } finally {
-    await bridge.close();
+  const { ms } = await timed(() => ask(bridge.manager));
+  checkComplete(bridge.store, names);
+  await bridge.close();
+  return ms;
+}
+
+function checkComplete(store, names) {
+  for (const name of names) {
+    if (store.bucket(name)?.keys !== KEYS) throw new Error(`${name} is not complete`);
   }
 }

@@ -18,6 +18,11 @@ export class Staging {
   readonly #heap: DataHeap;
   readonly #isRoot: boolean;
   readonly #parts: Iterator<DocumentPart>;
+  /**
+   * The objects from the top down to where the last part was put. Parts come depth first, so a path is never
+   * walked from the top again, and each object is made when it is first needed.
+   */
+  readonly #open: { readonly name: string; readonly address: number }[] = [];
 
   constructor(heap: DataHeap, bucket: string, document: BucketDocument, isRoot: boolean) {
     this.#heap = heap;
@@ -49,17 +54,26 @@ export class Staging {
   }
 
   #stage({ path, text }: DocumentPart): void {
-    const top = this.#isRoot ? path[0]! : "";
-    const rest = this.#isRoot ? path.slice(1) : path;
-    if (rest.length === 0) {
-      this.tops.set(top, this.#heap.parse(text!));
-      return;
+    const parents = this.#isRoot ? path.slice(0, -1) : ["", ...path.slice(0, -1)];
+    const name = path.at(-1)!;
+    const base = this.#openObject(parents);
+    if (base === undefined) this.tops.set(name, this.#heap.parse(text!));
+    else if (!this.#heap.put(base, [name], text!)) throw contradiction(path);
+  }
+
+  /** The object at this path, the top's name first; undefined for no path. */
+  #openObject(path: readonly string[]): number | undefined {
+    let depth = 0;
+    while (depth < path.length && this.#open[depth]?.name === path[depth]) depth++;
+    this.#open.length = depth;
+    for (const name of path.slice(depth)) {
+      const address = this.#heap.parse("{}");
+      const base = this.#open.at(-1)?.address;
+      if (base === undefined) this.tops.set(name, address);
+      else this.#heap.link(base, [name], address);
+      this.#open.push({ name, address });
     }
-    let base = this.tops.get(top);
-    if (base === undefined) this.tops.set(top, (base = this.#heap.parse("{}")));
-    const done = this.#heap.put(base, rest, text!);
-    // Parts of different moments may contradict each other; what changed meanwhile is set right when linked.
-    if (!done && this.dirty.size === 0) throw contradiction(path);
+    return this.#open.at(-1)?.address;
   }
 }
 

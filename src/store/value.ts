@@ -25,7 +25,9 @@ export interface Refusal {
 export function decodeValue(bytes: Uint8Array, keyDepth: number): StoredValue | Refusal {
   if (keyDepth > MAX_JSON_DEPTH)
     return { refused: `its key has more than ${MAX_JSON_DEPTH} segments` };
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isUtf8(buffer)) return { text: JSON.stringify(buffer.toString("base64")), kind: "base64" };
   const content = buffer.toString("utf8");
   const text = parseJsonText(content);

@@ -121,6 +121,12 @@ function sizeOf(change: KeyChange | undefined): number {
 export function changeOf({ key, operation, data, revision }: BucketEntry): KeyChange {
   if (operation === "delete") return { key, revision };
   if (key.includes("\ufffd")) return { key, revision, refused: "its name is not UTF-8" };
-  const value = decodeValue(data, key.split(".").length);
+  const value = decodeValue(data, segmentsOf(key));
   return "refused" in value ? { key, revision, refused: value.refused } : { key, revision, value };
+}
+
+function segmentsOf(key: string): number {
+  let segments = 1;
+  for (let dot = key.indexOf("."); dot >= 0; dot = key.indexOf(".", dot + 1)) segments++;
+  return segments;
 }
