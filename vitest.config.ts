@@ -21,6 +21,17 @@ const config: ViteUserConfig = defineConfig({
           pool: "forks",
         },
       },
+      {
+        // Needs a container engine, so it is no part of `npm test`.
+        extends: true,
+        test: {
+          name: "container",
+          include: ["test/container/**/*.test.ts"],
+          testTimeout: 60_000,
+          // Images may have to be pulled first.
+          hookTimeout: 300_000,
+        },
+      },
     ],
   },
 });

@@ -1,4 +1,5 @@
-import { connect } from "nats";
+import { setTimeout as delay } from "node:timers/promises";
+import { connect, type NatsConnection } from "nats";
 
 /** Puts data into buckets; for demos and examples. The bridge itself never creates a bucket. */
 export interface BucketFiller {
@@ -15,8 +16,16 @@ export interface BucketFiller {
 /** How many puts are under way at a time. */
 const CONCURRENT_PUTS = 64;
 
-export async function openFiller(url: string): Promise<BucketFiller> {
-  const connection = await connect({ servers: url, name: "nats-opa-bridge-filler" });
+export interface FillerOptions {
+  /** How often to try while no server answers, a second apart. Default 1. */
+  readonly attempts?: number;
+}
+
+export async function openFiller(
+  url: string,
+  { attempts = 1 }: FillerOptions = {},
+): Promise<BucketFiller> {
+  const connection = await connected(url, attempts);
   const jetstream = connection.jetstream();
   const put = async (bucket: string, key: string, value: unknown): Promise<number> => {
     const kv = await jetstream.views.kv(bucket, { bindOnly: true });
@@ -42,4 +51,16 @@ export async function openFiller(url: string): Promise<BucketFiller> {
       return puts.length;
     },
   };
+}
+
+/** The client's own waitOnFirstConnect tries for ever, whatever maxReconnectAttempts says. */
+async function connected(url: string, attempts: number): Promise<NatsConnection> {
+  for (let left = attempts; ; left--) {
+    try {
+      return await connect({ servers: url, name: "nats-opa-bridge-filler" });
+    } catch (error) {
+      if (left <= 1) throw error;
+      await delay(1_000);
+    }
+  }
 }

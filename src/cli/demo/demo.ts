@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { createBridge } from "../../bridge.ts";
-import { BridgeError } from "../../errors.ts";
-import { openFiller } from "../../nats/bucket-filler.ts";
+import { BridgeError, messageOf, quote } from "../../errors.ts";
+import { type BucketFiller, openFiller } from "../../nats/bucket-filler.ts";
 import { startServer } from "../../server/server.ts";
 import { DEVELOPERS, exampleData, PAYMENTS, ROOT_BUCKET } from "./example-data.ts";
 import { startNats } from "./nats-process.ts";
@@ -11,11 +11,14 @@ import { type Answer, type Reporter, reporterFor } from "./reporter.ts";
 
 const BUNDLE = fileURLToPath(new URL("../../../examples/groups/bundle.tar.gz", import.meta.url));
 const FLIP_TIMEOUT_MS = 10_000;
+/** A second apart: with containers, NATS may start at the same time as we do. */
+const FILL_ATTEMPTS = 30;
 
 interface DemoOptions {
   readonly port: number;
   readonly dataDir?: string;
   readonly once?: true;
+  readonly fill?: string;
 }
 
 /** `nats-opa-bridge demo`: everything on one machine, in a minute. */
@@ -30,13 +33,40 @@ export function demoCommand(): Command {
     )
     .option("--data-dir <dir>", "keep NATS's data here, instead of in a temporary directory")
     .option("--once", "unattended: one JSON object a step on stdout, then exit")
-    .action(demo);
+    .addOption(
+      new Option(
+        "--fill <url>",
+        "only put the example data into the NATS server at this URL, then exit",
+      ).conflicts(["dataDir", "once"]),
+    )
+    .action((options: DemoOptions) =>
+      options.fill === undefined ? demo(options) : fill(options.fill),
+    );
 }
 
 function toPort(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new InvalidArgumentError("a port is a whole number from 0 to 65535.");
+}
+
+/** Puts the example data where somebody else's NATS is. What the demo has changed is changed back. */
+async function fill(url: string): Promise<void> {
+  let filler: BucketFiller;
+  try {
+    filler = await openFiller(url, { attempts: FILL_ATTEMPTS });
+  } catch (cause) {
+    // Not the whole address: there may be a password in it.
+    const where = URL.canParse(url) ? quote(new URL(url).host) : "this address";
+    const message = `--fill: the NATS server at ${where} can't be used (${messageOf(cause)}); check the address, and that nats-server runs there.`;
+    throw new BridgeError("NATS_UNREACHABLE", message, { cause });
+  }
+  try {
+    const keys = await filler.fill(exampleData());
+    reporterFor(false).note(`${keys} keys in ${exampleData().size} buckets`);
+  } finally {
+    await filler.close();
+  }
 }
 
 async function demo(options: DemoOptions): Promise<void> {
