@@ -26,17 +26,19 @@ export default async function measure(report) {
     for (const name of names) await fillBucket(connection, name, members(KEYS));
     const fields = { buckets: BUCKETS };
     const proxy = await startDelayProxy(Number(new URL(url).port), ROUND_TRIP_MS);
-    for (const [prefix, watch] of [
-      ["", watchByManager],
-      ["bridge_", watchByBridge],
-    ]) {
-      for (const [suffix, address] of [
-        ["", url],
-        ["_delayed", proxy.url],
-      ]) {
+    const sides = [
+      { prefix: "", watch: watchByManager },
+      { prefix: "bridge_", watch: watchByBridge },
+    ];
+    const ways = [
+      { suffix: "", address: url },
+      { suffix: "_delayed", address: proxy.url },
+    ];
+    for (const { prefix, watch } of sides) {
+      for (const { suffix, address } of ways) {
         const result = await compare(watch, address, names);
         for (const [name, value] of Object.entries(result)) fields[prefix + name + suffix] = value;
-        report({ side: `${prefix || "manager"}${suffix}`, ...result });
+        report({ side: `${prefix}watch${suffix}`, ...result });
       }
     }
     await proxy.stop();
