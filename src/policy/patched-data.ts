@@ -25,6 +25,12 @@ export interface PatchedDataOptions {
 /** Loads are refused above this share of the memory, changes above the next: evaluations need room too. */
 const LOAD_SHARE = 0.85;
 const CHANGE_SHARE = 0.92;
+/**
+ * OPA's allocator does not join free blocks, so values of changing size leave holes. The data is put into a new
+ * instance once changes have made it grow by this share, and by at least so many bytes.
+ */
+const WORN_SHARE = 0.25;
+const WORN_BYTES = 1024 * 1024;
 
 /**
  * Resident data patched in place: each commit of the store becomes patches, at once, in time proportional to the
@@ -43,6 +49,9 @@ export class PatchedData implements ResidentData {
     { readonly document: BucketDocument; readonly address: number }
   >();
   readonly #unsubscribe: readonly (() => void)[];
+  /** Bytes by which changes, not loads, have moved the data's end. */
+  #grown = 0;
+  #wornOut = false;
   /** Takes over when patching has failed. */
   #replacement: ReplacedData | undefined;
 
@@ -136,9 +145,14 @@ export class PatchedData implements ResidentData {
 
   #commit({ changes }: Commit): void {
     if (this.#replacement !== undefined) return;
+    const before = this.#heap.end;
     this.#change(() => {
       for (const change of parentsFirst(changes)) this.#apply(change);
     });
+    if (changes.every(({ type }) => type === "put" || type === "delete")) {
+      this.#grown += this.#heap.end - before;
+    }
+    this.#reportWhenWorn();
     this.#reportWhenFull(changes);
   }
 
@@ -236,6 +250,13 @@ export class PatchedData implements ResidentData {
       "BUCKET_OVER_BUDGET",
       `Bucket ${quote(bucket)} does not fit into the policy's memory of ${maxBytes} bytes; raise plugins.nats.max_policy_memory, or watch fewer or smaller buckets.`,
     );
+  }
+
+  #reportWhenWorn(): void {
+    const kept = this.#heap.end - this.#grown;
+    if (this.#wornOut || this.#grown < Math.max(WORN_BYTES, kept * WORN_SHARE)) return;
+    this.#wornOut = true;
+    this.#options.onWornOut?.(`changes have made it grow by ${this.#grown} bytes`);
   }
 
   #reportWhenFull(changes: readonly Change[]): void {

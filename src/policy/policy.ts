@@ -201,7 +201,7 @@ export class Policy {
       sliceMs,
       ...(onOverBudget && { onOverBudget }),
       onWornOut: (reason) => {
-        logger.warn({}, `the policy's data is put into a new instance: ${reason}`);
+        logger.info({}, `the policy's data is put into a new instance: ${reason}`);
         onWornOut?.(this);
       },
     });

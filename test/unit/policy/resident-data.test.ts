@@ -346,6 +346,29 @@ describe("PatchedData", () => {
     expect(ends.at(-1)! / ends[0]!).toBeLessThan(1.05);
   }, 60_000);
 
+  it("P4 values of changing size don't make the memory grow for ever", async () => {
+    const store = new PolicyStore({});
+    const engine = await newEngine(store, bundle, 1);
+    const owner = {};
+    await store.transact((tx) => tx.mount("b", owner, store.createDocument("b")));
+    const first = engine.policy;
+    for (let index = 0; index < 40_000; index++) {
+      const value = { text: `"${"x".repeat((index * 37) % 400)}"`, kind: "json" as const };
+      const change = { key: `k${index % 200}`, revision: index + 1, value };
+      await store.transact((tx) => tx.change("b", owner, [change]));
+      if (index % 100 === 0) await nextTurn();
+    }
+    // Without renewal it would be more than 8 MB.
+    await vi.waitFor(
+      () => expect(engine.policy!.residentFigures.heapBytes).toBeLessThan(3_000_000),
+      { timeout: 10_000 },
+    );
+    expect(engine.policy).not.toBe(first);
+    expect(canonical(await engine.decide("mirror/kv", undefined))).toEqual(
+      canonical(store.text(["nats", "kv"])),
+    );
+  }, 60_000);
+
   it("P4 a load that doesn't fit into the memory is refused, and what was there goes on", async () => {
     const store = new PolicyStore({});
     const engine = new PolicyEngine({
