@@ -5,6 +5,7 @@ import type { BucketDocument } from "../store/bucket-document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Change, Commit } from "../store/transaction.ts";
 import { DataHeap } from "./data-heap.ts";
+import { parentsFirst } from "./patch-order.ts";
 import { contradiction, Staging } from "./staging.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
@@ -51,7 +52,8 @@ export class PatchedData implements ResidentData {
   readonly #unsubscribe: readonly (() => void)[];
   /** Bytes by which changes, not loads, have moved the data's end. */
   #grown = 0;
-  #wornOut = false;
+  /** The growth that was last reported. */
+  #reported = 0;
   /** Takes over when patching has failed. */
   #replacement: ReplacedData | undefined;
 
@@ -254,8 +256,10 @@ export class PatchedData implements ResidentData {
 
   #reportWhenWorn(): void {
     const kept = this.#heap.end - this.#grown;
-    if (this.#wornOut || this.#grown < Math.max(WORN_BYTES, kept * WORN_SHARE)) return;
-    this.#wornOut = true;
+    // Told again when it has doubled: the renewal that was asked for may have failed.
+    const limit = Math.max(WORN_BYTES, kept * WORN_SHARE, this.#reported * 2);
+    if (this.#grown < limit) return;
+    this.#reported = this.#grown;
     this.#options.onWornOut?.(`changes have made it grow by ${this.#grown} bytes`);
   }
 
@@ -268,32 +272,6 @@ export class PatchedData implements ResidentData {
       this.#options.onOverBudget?.(last.bucket, error as BridgeError);
     }
   }
-}
-
-/**
- * Keys in the order in which they can be set: shorter before longer. The document is asked for what stands there
- * after all changes, so an object must be in the place of a scalar before anything is put into it. A bucket that
- * is mounted or taken away stays where it is in the order.
- */
-function* parentsFirst(changes: readonly Change[]): Generator<Change> {
-  let run: Change[] = [];
-  for (const change of changes) {
-    if ("key" in change) run.push(change);
-    else {
-      yield* run.toSorted(byDepth);
-      run = [];
-      yield change;
-    }
-  }
-  yield* run.length > 1 ? run.toSorted(byDepth) : run;
-}
-
-function byDepth(a: Change, b: Change): number {
-  return depthOf(a) - depthOf(b);
-}
-
-function depthOf(change: Change): number {
-  return "key" in change ? change.key.split(".").length : 0;
 }
 
 /** Memory that can't be had shows as a RangeError of the engine or as a trap; both mean the same here. */

@@ -201,7 +201,9 @@ export class Policy {
       sliceMs,
       ...(onOverBudget && { onOverBudget }),
       onWornOut: (reason) => {
-        logger.info({}, `the policy's data is put into a new instance: ${reason}`);
+        const { mode } = this.#resident.figures();
+        const level = mode === "patched" ? "info" : "warn";
+        logger[level]({}, `the policy's data is put into a new instance: ${reason}`);
         onWornOut?.(this);
       },
     });
