@@ -346,6 +346,33 @@ describe("PatchedData", () => {
     expect(ends.at(-1)! / ends[0]!).toBeLessThan(1.05);
   }, 60_000);
 
+  it("P4 P5 what changes while a new policy's data is staged is right once it takes over", async () => {
+    const store = new PolicyStore({});
+    const owner = {};
+    const document = store.createDocument("b");
+    const value = (text: string): StoredValue => ({ text, kind: "json" });
+    for (let index = 0; index < 300; index++) {
+      document.apply({ key: `k${index}`, revision: index + 1, value: value("0") });
+    }
+    await store.transact((tx) => tx.mount("b", owner, document));
+    const activated = newEngine(store);
+    let revision = 1_000;
+    let engine: PolicyEngine | undefined;
+    while (engine === undefined) {
+      const change = {
+        key: `k${revision % 300}`,
+        revision: ++revision,
+        value: value(`${revision}`),
+      };
+      await store.transact((tx) => tx.change("b", owner, [change]));
+      engine = (await Promise.race([activated, nextTurn()])) as PolicyEngine | undefined;
+    }
+    expect(engine.policy!.residentFigures.mode).toBe("patched");
+    expect(canonical(await engine.decide("mirror/kv", undefined))).toEqual(
+      canonical(store.text(["nats", "kv"])),
+    );
+  });
+
   it("P4 values of changing size don't make the memory grow for ever", async () => {
     const store = new PolicyStore({});
     const engine = await newEngine(store, bundle, 1);
