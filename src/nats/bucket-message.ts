@@ -1,30 +1,39 @@
 import type { Msg, MsgHdrs } from "nats";
 import { type Delivery, isAckSubject, parseAckSubject } from "./ack-subject.ts";
 
+/** A key's value, or its end. */
+export interface BucketValue {
+  readonly kind: "entry";
+  readonly delivery: Delivery;
+  /** Whether the message ends its key's value. */
+  readonly ends: boolean;
+  /** The message's own time to live, as its author wrote it; empty: none. */
+  readonly ttl: string;
+}
+
+/** Flow control and idle heartbeats, which come in order with the entries. */
+export interface BucketControl {
+  readonly kind: "control";
+  /** Where an empty message lets the server deliver more, when it waits for that. */
+  readonly answerTo: string | undefined;
+  /** For a heartbeat: how many messages the consumer has delivered. */
+  readonly delivered: number | undefined;
+  /** For a heartbeat: up to which sequence the consumer has looked at the stream. */
+  readonly position: number;
+  /** The server has more to deliver, but waits for an answer first. */
+  readonly stalled: boolean;
+}
+
 /** A message that the server sent to a consumer's inbox. */
 export type BucketMessage =
-  | {
-      readonly kind: "entry";
-      readonly delivery: Delivery;
-      /** Whether the message ends its key's value. */
-      readonly ends: boolean;
-    }
-  /** Flow control and idle heartbeats, which come in order with the entries. */
-  | {
-      readonly kind: "control";
-      /** Where an empty message lets the server deliver more, when it waits for that. */
-      readonly answerTo: string | undefined;
-      /** For a heartbeat: how many messages the consumer has delivered. */
-      readonly delivered: number | undefined;
-      /** For a heartbeat: up to which sequence the consumer has looked at the stream. */
-      readonly position: number;
-      /** The server has more to deliver, but waits for an answer first. */
-      readonly stalled: boolean;
-    }
+  | BucketValue
+  | BucketControl
   /** Anything else: the consumer is of no more use. */
   | { readonly kind: "foreign"; readonly what: string };
 
 const CONTROL = 100;
+/** What is wrong with a message that no stream delivered. */
+export const FOREIGN_MESSAGE = "a message of no stream came";
 
 export function readMessage(message: Msg): BucketMessage {
   const headers = headersOf(message);
@@ -36,8 +45,13 @@ export function readMessage(message: Msg): BucketMessage {
       : { kind: "foreign", what: `the server says "${headers.status}"` };
   }
   const delivery = parseAckSubject(reply);
-  if (delivery === undefined) return { kind: "foreign", what: "a message of no stream came" };
-  return { kind: "entry", delivery, ends: headers !== undefined && endsValue(headers) };
+  if (delivery === undefined) return { kind: "foreign", what: FOREIGN_MESSAGE };
+  return {
+    kind: "entry",
+    delivery,
+    ends: headers !== undefined && endsValue(headers),
+    ttl: headers?.get("Nats-TTL") ?? "",
+  };
 }
 
 function readControl(headers: MsgHdrs, reply: string): BucketMessage {

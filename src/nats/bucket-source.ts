@@ -10,9 +10,11 @@ export interface BucketEntry {
   readonly revision: number;
   /** When the server stored it, in milliseconds since the epoch. */
   readonly createdMs: number;
+  /** When the server removes it because of its age, in milliseconds since the epoch; Infinity: never. */
+  readonly expiresMs: number;
 }
 
-/** What is known of a bucket before its first entry. */
+/** A bucket's stream as the server describes it, at one moment. */
 export interface BucketInfo {
   /** The identity of the bucket's stream; a bucket that was deleted and made again has another. */
   readonly incarnation: string;
@@ -20,7 +22,25 @@ export interface BucketInfo {
   readonly keys: number;
   /** Bytes in the stream, older values and overhead included. */
   readonly bytes: number;
+  /** The stream's last sequence. */
+  readonly revision: number;
+  /** Messages in the stream, older values and markers included. */
+  readonly messages: number;
+  /** How many values of a key the bucket keeps; -1: all. */
+  readonly history: number;
+  /** The age at which every entry expires, in milliseconds; Infinity: never. */
+  readonly maxAgeMs: number;
 }
+
+/**
+ * Why a stream ended, other than by an error:
+ * - `reconnect`: the connection was lost and is back.
+ * - `incarnation`: the bucket was deleted and made again.
+ * - `regressed`: a revision was lower than one before it.
+ * - `lost`: messages are missing, or the server ended the stream.
+ * - `silence`: the server has said nothing for too long.
+ */
+export type GapCause = "reconnect" | "incarnation" | "regressed" | "lost" | "silence";
 
 /**
  * Hears one bucket as one ordered stream: `opened`, the entries of the snapshot, `loaded`, the live entries
@@ -35,10 +55,10 @@ export interface BucketSink {
   entry(entry: BucketEntry): void;
   /** Every key that the bucket had when the stream was opened has been handed over, at this revision or later. */
   loaded(revision: number): void;
-  /** The server has nothing more to deliver: what has been heard is all there is, as of now. */
-  current(): void;
+  /** The server has nothing more to deliver: what has been heard is all there is up to this revision, as of now. */
+  current(revision: number): void;
   /** There was a gap, or the stream is gone. To go on, open another stream, which begins with a snapshot. */
-  ended(reason: BridgeError): void;
+  ended(reason: BridgeError, cause?: GapCause): void;
 }
 
 /** One stream of a bucket, from its snapshot until it ends. */
@@ -47,7 +67,21 @@ export interface BucketRun {
   stop(): void;
 }
 
+export interface OpenOptions {
+  /** Entries come without their data: which keys there are, at which revisions. Default false. */
+  readonly headersOnly?: boolean;
+  /** Older values come too, as far as the bucket keeps them, each key's in order. Default false. */
+  readonly history?: boolean;
+}
+
 /** Where buckets come from. Never creates one. */
 export interface BucketSource {
-  open(bucket: string, sink: BucketSink): BucketRun;
+  open(bucket: string, sink: BucketSink, options?: OpenOptions): BucketRun;
+  /**
+   * What the server says of the bucket now; cheap, whatever the bucket's size. Rejects with a BridgeError, at
+   * once while there is no connection.
+   */
+  describe(bucket: string): Promise<BucketInfo>;
+  /** Calls the listener whenever a connection that was lost is back; the answer ends that. */
+  onReconnect(listener: () => void): () => void;
 }

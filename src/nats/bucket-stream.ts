@@ -8,17 +8,28 @@ import {
   type Msg,
   nanos,
   type NatsConnection,
+  NatsError,
   type StreamConfig,
   type StreamInfo,
   type Subscription,
 } from "nats";
 import { BridgeError, quote } from "../errors.ts";
-import { type BucketMessage, readMessage } from "./bucket-message.ts";
-import type { BucketRun, BucketSink } from "./bucket-source.ts";
+import { readAckSubject } from "./ack-subject.ts";
+import { askAgain } from "./ask-again.ts";
+import {
+  type BucketControl,
+  type BucketValue,
+  FOREIGN_MESSAGE,
+  readMessage,
+} from "./bucket-message.ts";
+import { bucketInfo, type Expiry, expiryOf } from "./bucket-info.ts";
+import type { BucketRun, BucketSink, GapCause, OpenOptions } from "./bucket-source.ts";
 import type { NatsLink } from "./connection.ts";
 import { bucketError, flowControlError } from "./errors.ts";
 import { Overlap } from "./overlap.ts";
 import { SnapshotEnd } from "./snapshot-end.ts";
+import type { WireMessage } from "./wire/frame-scanner.ts";
+import { WireTap } from "./wire/wire-tap.ts";
 
 const HEARTBEAT_MS = 1_000;
 /** Silence for this long means that the consumer, or the way to it, is gone. */
@@ -39,13 +50,17 @@ export class BucketStream implements BucketRun {
   readonly #link: NatsLink;
   readonly #bucket: string;
   readonly #sink: BucketSink;
+  readonly #headersOnly: boolean;
+  readonly #history: boolean;
   readonly #unlisten: (() => void)[];
   readonly #monitor: NodeJS.Timeout;
   #connection: NatsConnection | undefined;
   #manager: JetStreamManager | undefined;
   #subscription: Subscription | undefined;
+  #untap: (() => void) | undefined;
   #prefix = "";
   #incarnation = "";
+  #expiry: Expiry = () => Infinity;
   #ended = false;
   #delivered = 0;
   #revision = 0;
@@ -56,14 +71,13 @@ export class BucketStream implements BucketRun {
   /** Ticks of the monitor since something was heard; none are counted before the consumer is there. */
   #silentTicks = -Infinity;
 
-  constructor(link: NatsLink, bucket: string, sink: BucketSink) {
+  constructor(link: NatsLink, bucket: string, sink: BucketSink, options: OpenOptions = {}) {
     this.#link = link;
     this.#bucket = bucket;
     this.#sink = sink;
-    this.#unlisten = [
-      link.onReconnect(() => this.#gap("the connection was lost and is back")),
-      link.onDenied((subject) => this.#checkDenied(subject)),
-    ];
+    this.#headersOnly = options.headersOnly ?? false;
+    this.#history = options.history ?? false;
+    this.#unlisten = [link.onDenied((subject) => this.#checkDenied(subject))];
     this.#monitor = setInterval(() => this.#checkSilence(), TICK_MS).unref();
     this.#snapshot = new SnapshotEnd(
       () => this.#lastSequence(),
@@ -78,37 +92,42 @@ export class BucketStream implements BucketRun {
     this.#ended = true;
     clearInterval(this.#monitor);
     for (const unlisten of this.#unlisten) unlisten();
+    this.#untap?.();
     this.#subscription?.unsubscribe();
   }
 
-  #end(reason: BridgeError): void {
+  #end(reason: BridgeError, cause?: GapCause): void {
     if (this.#ended) return;
     this.stop();
-    this.#sink.ended(reason);
+    this.#sink.ended(reason, cause);
   }
 
+  /** A request that was lost with its connection tells nothing of the bucket: the next connection ends the stream. */
   #fail(error: unknown): void {
+    if (error instanceof NatsError && this.#connection?.isClosed() === true) return;
     this.#end(bucketError(error, this.#bucket));
   }
 
-  #gap(what: string): void {
+  #gap(what: string, cause: GapCause = "lost"): void {
     const message = `The stream of bucket ${quote(this.#bucket)} had a gap: ${what}.`;
-    this.#end(new BridgeError("BUCKET_STREAM_ENDED", message));
+    this.#end(new BridgeError("BUCKET_STREAM_ENDED", message), cause);
   }
 
   async #open(): Promise<void> {
     const { timeoutMs: timeout } = this.#link;
     this.#connection = await this.#link.connection();
+    if (this.#ended) return;
+    // Not before: a stream that was opened while there was no connection begins when it is back.
+    this.#unlisten.push(
+      this.#link.onReconnect(() => this.#gap("the connection was lost and is back", "reconnect")),
+    );
     this.#manager = await this.#connection.jetstreamManager({ checkAPI: false, timeout });
     if (this.#ended) return;
     const info = await this.#info();
     if (this.#ended) return;
     this.#incarnation = info.created;
-    this.#sink.opened({
-      incarnation: info.created,
-      keys: info.state.num_subjects ?? 0,
-      bytes: info.state.bytes,
-    });
+    this.#expiry = expiryOf(info.config);
+    this.#sink.opened(bucketInfo(info));
     // The sink may have stopped us; nothing is subscribed to then.
     if (!this.#ended) await this.#consume(info);
   }
@@ -119,11 +138,15 @@ export class BucketStream implements BucketRun {
     this.#overlap = new Overlap(state.last_seq);
     const inbox = createInbox();
     this.#subscription = this.#connection!.subscribe(inbox, {
-      callback: (error, message) => (error === null ? this.#receive(message) : this.#fail(error)),
+      callback: (error, message) =>
+        error === null ? this.#hear(() => this.#receive(message)) : this.#fail(error),
     });
+    this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, (message) =>
+      this.#hear(() => this.#receivePlain(message)),
+    );
     const consumer = await this.#manager!.consumers.add(
       `KV_${this.#bucket}`,
-      consumerConfig(inbox, `${this.#prefix}>`, this.#deliverPolicy(config)),
+      consumerConfig(inbox, `${this.#prefix}>`, this.#deliverPolicy(config), this.#headersOnly),
     );
     if (this.#ended) return;
     this.#silentTicks = 0;
@@ -139,18 +162,20 @@ export class BucketStream implements BucketRun {
    * those that vanished from their list of last values, again and again; there older values come first.
    */
   #deliverPolicy({ max_msgs_per_subject }: StreamConfig): DeliverPolicy {
+    if (this.#history) return DeliverPolicy.All;
     const [major = 0, minor = 0] = (this.#connection!.info?.version ?? "").split(".").map(Number);
     const listed = major > 2 || (major === 2 && minor >= 10);
     return listed && max_msgs_per_subject !== 1 ? DeliverPolicy.LastPerSubject : DeliverPolicy.All;
   }
 
   #info(): Promise<StreamInfo> {
-    return this.#manager!.streams.info(`KV_${this.#bucket}`);
+    return askAgain(() => this.#manager!.streams.info(`KV_${this.#bucket}`));
   }
 
   async #lastSequence(): Promise<number> {
     const { created, state } = await this.#info();
-    if (created !== this.#incarnation) this.#gap("the bucket was deleted and made again");
+    if (created !== this.#incarnation)
+      this.#gap("the bucket was deleted and made again", "incarnation");
     this.#overlap?.endsAt(state.last_seq);
     return state.last_seq;
   }
@@ -161,21 +186,37 @@ export class BucketStream implements BucketRun {
     this.#sink.loaded(revision);
   }
 
-  /** Whatever is thrown in here would end the library's reading of the whole connection. */
-  #receive(message: Msg): void {
+  /** Whatever is thrown in here would end the reading of the whole connection. */
+  #hear(message: () => void): void {
     if (this.#ended) return;
     this.#silentTicks = Math.min(this.#silentTicks, 0);
     try {
-      const read = readMessage(message);
-      if (read.kind === "entry") this.#entry(message, read);
-      else if (read.kind === "control") this.#control(read);
-      else this.#gap(read.what);
+      message();
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #entry(message: Msg, { delivery, ends }: BucketMessage & { kind: "entry" }): void {
+  /** A message without headers is a value. */
+  #receivePlain(message: WireMessage): void {
+    const { bytes } = message;
+    const delivery = readAckSubject(bytes, message.replyStart, message.replyEnd);
+    if (delivery === undefined) this.#gap(FOREIGN_MESSAGE);
+    else {
+      const subject = bytes.toString("utf8", message.subjectStart, message.subjectEnd);
+      const data = bytes.subarray(message.dataStart, message.dataEnd);
+      this.#entry(subject, { kind: "entry", delivery, ends: false, ttl: "" }, data);
+    }
+  }
+
+  #receive(message: Msg): void {
+    const read = readMessage(message);
+    if (read.kind === "entry") this.#entry(message.subject, read, message.data);
+    else if (read.kind === "control") this.#control(read);
+    else this.#gap(read.what);
+  }
+
+  #entry(subject: string, { delivery, ends, ttl }: BucketValue, data: Uint8Array): void {
     const { sequence, delivered, pending } = delivery;
     if (delivered !== this.#delivered + 1) {
       this.#gap(`delivery ${this.#delivered + 1} was expected, ${delivered} came`);
@@ -183,26 +224,26 @@ export class BucketStream implements BucketRun {
     }
     if (this.#overlap?.isOver(sequence)) this.#overlap = undefined;
     if (sequence <= this.#revision && this.#overlap?.allows(sequence) !== true) {
-      this.#gap(`revision ${sequence} came after ${this.#revision}`);
+      this.#gap(`revision ${sequence} came after ${this.#revision}`, "regressed");
       return;
     }
     this.#delivered = delivered;
     this.#revision = Math.max(this.#revision, sequence);
-    const { subject } = message;
     // Messages of no key (an account's own subject transforms) only move the revision on.
     if (subject.startsWith(this.#prefix) && this.#overlap?.isNews(subject, sequence) !== false) {
       this.#sink.entry({
         key: subject.slice(this.#prefix.length),
         operation: ends ? "delete" : "put",
-        data: message.data,
+        data,
         revision: sequence,
         createdMs: delivery.timestampMs,
+        expiresMs: this.#expiry(delivery.timestampMs, ttl),
       });
     }
     this.#reached(this.#revision, pending);
   }
 
-  #control({ answerTo, delivered, position, stalled }: BucketMessage & { kind: "control" }): void {
+  #control({ answerTo, delivered, position, stalled }: BucketControl): void {
     if (answerTo !== undefined) this.#connection!.publish(answerTo, Empty);
     if (delivered === undefined) return;
     if (delivered > this.#delivered) this.#gap(`${delivered - this.#delivered} messages were lost`);
@@ -214,7 +255,7 @@ export class BucketStream implements BucketRun {
   #reached(position: number, pending: number): void {
     if (this.#ended) return;
     if (this.#snapshot !== undefined) this.#snapshot.reached(position, pending);
-    else if (pending === 0) this.#sink.current();
+    else if (pending === 0) this.#sink.current(position);
   }
 
   /** Without the right to answer flow control the server stops delivering, in silence, while heartbeats go on. */
@@ -229,7 +270,7 @@ export class BucketStream implements BucketRun {
   #checkSilence(): void {
     if (this.#link.state !== "connected") this.#silentTicks = Math.min(this.#silentTicks, 0);
     else if (++this.#silentTicks * TICK_MS > SILENCE_MS) {
-      this.#gap(`the server has been silent for ${SILENCE_MS / 1_000} s`);
+      this.#gap(`the server has been silent for ${SILENCE_MS / 1_000} s`, "silence");
     }
   }
 }
@@ -238,11 +279,13 @@ function consumerConfig(
   inbox: string,
   filter: string,
   deliver_policy: DeliverPolicy,
+  headers_only: boolean,
 ): Partial<ConsumerConfig> {
   return {
     deliver_subject: inbox,
     deliver_policy,
     filter_subject: filter,
+    headers_only,
     ack_policy: AckPolicy.None,
     max_deliver: 1,
     flow_control: true,

@@ -1,23 +1,20 @@
-import { connect, Events, type NatsConnection } from "nats";
-import { deferred, sleep } from "../common/async.ts";
-import { Backoff } from "../common/backoff.ts";
+import { Events, type NatsConnection } from "nats";
+import { deferred } from "../common/async.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
-import { BridgeError, messageOf, quote } from "../errors.ts";
-import { authenticatorOf, type NatsAuth, type NatsTls, tlsOptionsOf } from "./credentials.ts";
-import { connectionError } from "./errors.ts";
+import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
+import { Dialer, type DialSettings } from "./dialer.ts";
+import { Knocker } from "./knock.ts";
+import { Recovery } from "./recovery.ts";
 
-export interface NatsSettings {
-  /** Addresses such as `nats://host:4222` or `tls://host:4222`, without userinfo. */
-  readonly servers: readonly string[];
-  /** The connection's name, as `nats server report connections` shows it. */
-  readonly name: string;
-  readonly auth: NatsAuth;
-  readonly tls?: NatsTls | undefined;
-  /** How long one connect attempt and one JetStream request may take, in milliseconds. */
-  readonly connectTimeoutMs: number;
-  /** Reconnect attempts for each server before giving up for good; -1: never give up. */
+export interface NatsSettings extends DialSettings {
+  /** Attempts in a row without a lasting connection before giving up for good; -1: never give up, 0: never reconnect. */
   readonly maxReconnectAttempts: number;
+  /** The base of the first wait between two attempts; each further one is twice as long. Half of each is random. */
   readonly reconnectWaitMs: number;
+  /** No wait is longer. Default 30,000. */
+  readonly reconnectMaxWaitMs?: number;
+  /** During a longer wait, how often it is looked whether a server is back; 0: never. Default 1,000. */
+  readonly reconnectProbeMs?: number;
   /** Keep trying when no server answers at the start, instead of failing. */
   readonly retryOnFailedConnect: boolean;
 }
@@ -25,13 +22,22 @@ export interface NatsSettings {
 /** `closed` after `close()`, `failed` when the connection has been given up. */
 export type ConnectionState = "connecting" | "connected" | "disconnected" | "failed" | "closed";
 
-// A dead server or a half-open socket is noticed after at most three intervals.
-const PING_INTERVAL_MS = 5_000;
+/** A connection that did not last this long counts as a failure: whatever ends it will most likely do so again. */
+const SUSTAINED_MS = 5_000;
 
-/** The one connection to NATS: connects, reconnects, and tells when it has done so. */
+/**
+ * The connection to NATS: makes it, makes another whenever one is lost, and tells when it has done so.
+ *
+ * The client library's own reconnecting is off. It knows only the servers that it was given at the start, takes a
+ * server that accepts and closes for a success, and gives up on credentials that may be given back. Here every
+ * attempt is a new connection, from the servers and credentials of that moment: {@link Recovery}, {@link Dialer}.
+ */
 export class NatsLink {
   readonly #settings: NatsSettings;
   readonly #logger: Logger;
+  readonly #dialer: Dialer;
+  readonly #knocker: Knocker;
+  readonly #recovery: Recovery;
   readonly #stop = new AbortController();
   readonly #reconnected = new Set<() => void>();
   readonly #denied = new Set<(subject: string) => void>();
@@ -44,23 +50,42 @@ export class NatsLink {
   #reconnects = 0;
 
   constructor(settings: NatsSettings, logger: Logger = silentLogger) {
+    const probeMs = settings.reconnectProbeMs ?? 1_000;
+    this.#knocker = new Knocker(probeMs);
     this.#settings = settings;
     this.#logger = logger;
+    this.#dialer = new Dialer(settings);
+    this.#recovery = new Recovery({
+      attempt: (signal) => this.#attempt(signal),
+      maxFailures: settings.maxReconnectAttempts,
+      minWaitMs: settings.reconnectWaitMs,
+      maxWaitMs: settings.reconnectMaxWaitMs ?? 30_000,
+      onFailure: (error, waitMs) => this.#failedAttempt(error, waitMs),
+      onGiveUp: (error) => this.#giveUp(error),
+      ...(probeMs > 0 && { wake: (signal) => this.#knocker.opened(this.#dialer.servers, signal) }),
+    });
   }
 
   /**
-   * Resolves when connected, or at once with `retryOnFailedConnect`. Rejects with `NATS_UNREACHABLE`,
-   * `NATS_AUTH` or `NATS_CREDENTIALS`, or with `NATS_CLOSED` when `close()` was called.
+   * Resolves when connected, or at once with `retryOnFailedConnect`. Rejects with `NATS_UNREACHABLE`, `NATS_AUTH`,
+   * `NATS_SERVERS` or `NATS_CREDENTIALS` (this with `retryOnFailedConnect` too), or with `NATS_CLOSED` when `close()`
+   * was called.
    */
   async start(): Promise<void> {
-    if (this.#stop.signal.aborted) throw this.#failure!;
+    const { signal } = this.#stop;
+    if (signal.aborted) throw this.#failure!;
     try {
-      const options = this.#options();
-      if (this.#settings.retryOnFailedConnect) void this.#connectForever(options);
-      else await this.#dial(options);
+      await this.#dialer.check();
+      if (this.#settings.retryOnFailedConnect) this.#recovery.begin();
+      else await this.#attempt(signal);
     } catch (error) {
-      throw this.#failed(this.#explain(error));
+      throw signal.aborted ? this.#failure! : this.#failed(error as BridgeError);
     }
+  }
+
+  /** One attempt to connect, now, and whether there is a connection then. Does nothing where one stands. */
+  recover(): Promise<boolean> {
+    return this.#recovery.step();
   }
 
   get state(): ConnectionState {
@@ -68,11 +93,19 @@ export class NatsLink {
   }
 
   /** What an operator may see of the connection; no secrets. */
-  status(): { state: ConnectionState; server?: string; reconnects: number; lastError?: string } {
-    const server = this.#state === "connected" ? this.#connection?.getServer() : undefined;
+  status(): {
+    state: ConnectionState;
+    server?: string;
+    reconnects: number;
+    failedAttempts?: number;
+    lastError?: string;
+  } {
+    const up = this.#state === "connected";
+    const server = up ? this.#connection?.getServer() : undefined;
     return {
       state: this.#state,
       reconnects: this.#reconnects,
+      ...(!up && { failedAttempts: this.#recovery.failures }),
       ...(server !== undefined && { server }),
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
     };
@@ -112,6 +145,7 @@ export class NatsLink {
   /** Closes the connection. Safe in any state, any number of times. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#recovery.stop();
     if (this.#state !== "failed" && this.#state !== "closed") {
       this.#failure = new BridgeError("NATS_CLOSED", "The connection to NATS is closed.");
       this.#enter("closed");
@@ -119,102 +153,52 @@ export class NatsLink {
     await this.#connection?.close();
   }
 
-  #options(): Parameters<typeof connect>[0] {
-    const { servers, name, auth, tls, connectTimeoutMs, maxReconnectAttempts, reconnectWaitMs } =
-      this.#settings;
-    const authenticator = authenticatorOf(auth);
-    const secure = tls !== undefined || servers.some((server) => server.startsWith("tls://"));
-    return {
-      servers: servers.map((server) => server.replace(/^tls:/, "nats:")),
-      name,
-      timeout: connectTimeoutMs,
-      maxReconnectAttempts,
-      reconnectTimeWait: reconnectWaitMs,
-      reconnectJitter: reconnectWaitMs / 2,
-      reconnectJitterTLS: reconnectWaitMs,
-      pingInterval: PING_INTERVAL_MS,
-      maxPingOut: 2,
-      // Credentials that are revoked now may be given back; the client's default is to close for good.
-      ignoreAuthErrorAbort: true,
-      ...(authenticator !== undefined && { authenticator }),
-      ...(secure && { tls: tlsOptionsOf(tls ?? {}) }),
-    };
-  }
-
-  async #connectForever(options: Parameters<typeof connect>[0]): Promise<void> {
-    const backoff = new Backoff();
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#dial(options);
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        const known = this.#explain(error);
-        const retryMs = Math.round(backoff.next());
-        this.#lastError = known.message;
-        this.#logger.warn({ code: known.code, retryMs }, known.message);
-        await sleep(retryMs, signal);
-      }
-    }
-  }
-
-  #explain(error: unknown): BridgeError {
-    const { servers, tls } = this.#settings;
-    return connectionError(error, servers, tls !== undefined && tls.certFile === undefined);
-  }
-
-  /** Connects; `close()` ends the wait for it, and what comes after that is closed. */
-  async #dial(options: Parameters<typeof connect>[0]): Promise<void> {
-    const { signal } = this.#stop;
-    const waited = deferred<undefined>();
-    const stop = (): void => waited.resolve(undefined);
-    signal.addEventListener("abort", stop, { once: true });
-    const dialing = connect(options);
-    try {
-      const connection = await Promise.race([dialing, waited.promise]);
-      if (connection !== undefined && !signal.aborted) {
-        this.#connected(connection);
-        return;
-      }
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
-    void dialing.then(
-      (late) => late.close(),
-      () => undefined,
-    );
-    throw this.#failure!;
+  async #attempt(signal: AbortSignal): Promise<void> {
+    if (this.#state === "connected") return;
+    const connection = await this.#dialer.dial(signal, (server) => this.#knocker.missed(server));
+    if (this.#stop.signal.aborted) await connection.close();
+    else this.#connected(connection);
   }
 
   #connected(connection: NatsConnection): void {
+    const again = this.#connection !== undefined;
+    const since = performance.now();
+    const server = connection.getServer();
     this.#connection = connection;
+    this.#knocker.connected();
+    // What kept it from being made is over.
+    this.#lastError = undefined;
     this.#enter("connected");
-    this.#logger.info({ server: connection.getServer() }, "connected to NATS");
     void this.#follow(connection);
-    void connection.closed().then((error) => this.#closed(error));
+    void connection.closed().then((error) => {
+      this.#lost(server, error, performance.now() - since >= SUSTAINED_MS);
+    });
+    this.#logger.info({ server }, again ? "reconnected to NATS" : "connected to NATS");
+    if (!again) return;
+    this.#reconnects++;
+    this.#tell(this.#reconnected, undefined);
   }
 
+  #lost(server: string, error: void | Error, sustained: boolean): void {
+    if (this.#stop.signal.aborted) return;
+    this.#enter("disconnected");
+    this.#logger.warn({ server }, "disconnected from NATS");
+    const reason = error ?? new Error("the server closed the connection");
+    this.#recovery.lost(reason, sustained);
+  }
+
+  /** Listens to what the library has to say about the connection, until its end. */
   async #follow(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status()) {
+    for await (const { type, data, permissionContext } of connection.status()) {
       if (this.#stop.signal.aborted) return;
-      const { type, data } = status;
+      if (type === Events.Update) this.#dialer.hear(connection);
+      if (type !== Events.Error) continue;
       const what = typeof data === "string" ? data : JSON.stringify(data);
-      if (type === Events.Disconnect) {
-        this.#enter("disconnected");
-        this.#logger.warn({ server: what }, "disconnected from NATS");
-      } else if (type === Events.Reconnect) {
-        this.#enter("connected");
-        this.#reconnects++;
-        this.#logger.info({ server: what }, "reconnected to NATS");
-        this.#tell(this.#reconnected, undefined);
-      } else if (type === Events.Error) {
-        const { operation, subject } = status.permissionContext ?? {};
-        const error = subject === undefined ? what : `${what}: ${operation} on ${quote(subject)}`;
-        this.#lastError = error;
-        this.#logger.warn({ error }, "NATS reports an error");
-        if (subject !== undefined) this.#tell(this.#denied, subject);
-      }
+      const { operation, subject } = permissionContext ?? {};
+      const error = subject === undefined ? what : `${what}: ${operation} on ${quote(subject)}`;
+      this.#lastError = error;
+      this.#logger.warn({ error }, "NATS reports an error");
+      if (subject !== undefined) this.#tell(this.#denied, subject);
     }
   }
 
@@ -235,17 +219,21 @@ export class NatsLink {
     this.#changed = deferred();
   }
 
-  #closed(error: void | Error): void {
-    if (this.#stop.signal.aborted) return;
-    const reason = error === undefined ? "closed by the client library" : messageOf(error);
+  #failedAttempt(error: unknown, retryMs: number): void {
+    const message = messageOf(error);
+    this.#lastError = message;
+    this.#logger.warn({ ...(isBridgeError(error) && { code: error.code }), retryMs }, message);
+  }
+
+  #giveUp(error: unknown): void {
     const failure = this.#failed(
       new BridgeError(
         "NATS_CLOSED",
-        `The connection to NATS has been given up (${reason}); raise plugins.nats.max_reconnect_attempts, or set -1 to never give up.`,
+        `The connection to NATS has been given up after ${this.#recovery.failures} attempts in a row (${messageOf(error)}); raise plugins.nats.max_reconnect_attempts, or set -1 to never give up.`,
         { cause: error },
       ),
     );
-    this.#logger.error({ error: reason }, "the connection to NATS has been given up");
+    this.#logger.error({ error: messageOf(error) }, "the connection to NATS has been given up");
     this.#gaveUp.resolve(failure);
   }
 

@@ -73,6 +73,9 @@ function reasonOf(error: unknown): string {
 /** The server's error codes for JetStream that is off: for the account, and for the server. */
 const NOT_ENABLED = new Set([10039, 10076]);
 
+/** The server's error codes for a cluster that has no leader, or nobody to put a consumer on, which passes. */
+const LEADERLESS = new Set([10005, 10008, 10009]);
+
 /** What a JetStream request about a bucket was answered, as an error of the bridge. */
 export function bucketError(error: unknown, bucket: string): BridgeError {
   if (isBridgeError(error)) return error;
@@ -94,9 +97,16 @@ export function bucketError(error: unknown, bucket: string): BridgeError {
       cause,
     );
   }
+  if (LEADERLESS.has(nats?.api_error?.err_code ?? 0)) {
+    return new BridgeError(
+      "NATS_TIMEOUT",
+      `NATS can't answer about bucket ${name} for now (${messageOf(error)}); see to its cluster if that lasts.`,
+      cause,
+    );
+  }
   switch (nats?.code) {
     case ErrorCode.NoResponders:
-      // The same code stands for a cluster without a leader, which passes.
+      // The same code stands for much else.
       if (nats?.api_error !== undefined && !NOT_ENABLED.has(nats.api_error.err_code ?? 0)) break;
       return new BridgeError(
         "JETSTREAM_UNAVAILABLE",
@@ -111,7 +121,13 @@ export function bucketError(error: unknown, bucket: string): BridgeError {
       );
     case ErrorCode.ConnectionClosed:
     case ErrorCode.ConnectionDraining:
-      return new BridgeError("NATS_CLOSED", `The connection to NATS is closed.`, cause);
+    case ErrorCode.Cancelled:
+      // This connection, not the link: there will be another.
+      return new BridgeError(
+        "BUCKET_STREAM_ENDED",
+        `The stream of bucket ${name} had a gap: the connection to NATS was lost.`,
+        cause,
+      );
     default:
   }
   return new BridgeError(

@@ -122,6 +122,19 @@ describe("a network that fails", () => {
     expect(next.snapshot!.get("meanwhile")).toBe("1");
   });
 
+  test("C1 (cut and back) begins a stream that was opened meanwhile, instead of ending it", async () => {
+    await using proxy = await startTcpProxy(server.port);
+    await using far = await connectedLink(proxy.url);
+    (await loaded("opened-meanwhile", far)).run.stop();
+    proxy.cut();
+    await vi.waitFor(() => expect(far.state).toBe("disconnected"), 5_000);
+    const sink = follow(far, "opened-meanwhile");
+    proxy.restore();
+    await sink.loading.promise;
+    expect(sink.snapshot).toEqual(new Map(numbered(100)));
+    sink.run.stop();
+  });
+
   test("C1 (silent) is noticed within seconds, long before the client notices", async () => {
     await using proxy = await startTcpProxy(server.port);
     await using far = await connectedLink(proxy.url);
