@@ -1,4 +1,4 @@
-import { Document, type DocumentEntry, type DocumentPart } from "./document.ts";
+import { Document, type DocumentEntry, type DocumentPart, type PlacedPart } from "./document.ts";
 import type { StoredValue } from "./value.ts";
 
 /** What happened to one key: a value, a value that must not be shown, or (with neither) the key's removal. */
@@ -26,6 +26,12 @@ export interface BucketFigures {
   readonly binaryCount: number;
 }
 
+/** What a change has come to: the entries before and after. */
+export interface Difference {
+  readonly previous?: DocumentEntry;
+  readonly current?: DocumentEntry;
+}
+
 /** How many names a list in {@link BucketFigures} carries at most; the counts are exact. */
 export const LISTED_KEYS = 20;
 
@@ -34,8 +40,14 @@ export class BucketDocument {
   readonly #document = new Document();
   readonly #refuse: ((key: string) => string | undefined) | undefined;
   readonly #refused = new Map<string, string>();
+  /** Values that the document's own rule keeps out of sight; they come back when it lets them. */
+  readonly #withheld = new Map<
+    string,
+    { readonly value: StoredValue; readonly revision: number }
+  >();
   readonly #binary = new Set<string>();
   #bytes = 0;
+  #withheldBytes = 0;
   #revision = 0;
 
   /** `refuse` names the reason why a key may not stand in this document, if there is one. */
@@ -52,17 +64,20 @@ export class BucketDocument {
     return this.#document.size + this.#refused.size;
   }
 
+  /** Characters of keys and values that are kept, the withheld ones included. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#withheldBytes;
   }
 
   /**
    * Applies one change; the answer tells the entries before and after, when they differ.
    * A refused value takes the key's older value out of sight too: serving it would be serving a stale one.
    */
-  apply(change: KeyChange): { previous?: DocumentEntry; current?: DocumentEntry } | undefined {
+  apply(change: KeyChange): Difference | undefined {
     const { key, revision, value } = change;
     const refused = change.refused ?? (value && this.#refuse?.(key));
+    const isWithheld = refused !== undefined && change.refused === undefined;
+    this.#withhold(key, isWithheld ? value : undefined, revision);
     if (refused === undefined) this.#refused.delete(key);
     else this.#refused.set(key, refused);
 
@@ -79,6 +94,38 @@ export class BucketDocument {
     if (shown === undefined) return previous && { previous };
     if (previous?.revision === revision && previous.text === shown.text) return undefined;
     return { ...(previous && { previous }), current: { text: shown.text, revision } };
+  }
+
+  /**
+   * To be called when the rule for what may stand in the document has changed: looks at the keys at, above and under
+   * these paths anew, and at all that are withheld. The answer is what is different now.
+   */
+  judge(paths: readonly (readonly string[])[]): (Difference & { key: string; revision: number })[] {
+    const changes = new Map<string, KeyChange>();
+    for (const path of paths) {
+      for (const [key, { text, revision }] of this.#document.entries(path)) {
+        const kind = this.#binary.has(key) ? "base64" : "json";
+        changes.set(key, { key, revision, value: { text, kind } });
+      }
+    }
+    for (const [key, { value, revision }] of this.#withheld) {
+      changes.set(key, { key, revision, value });
+    }
+    return [...changes.values()].flatMap((change) => {
+      const { key, revision } = change;
+      const difference = this.apply(change);
+      return difference === undefined ? [] : [{ key, revision, ...difference }];
+    });
+  }
+
+  #withhold(key: string, value: StoredValue | undefined, revision: number): void {
+    const before = this.#withheld.get(key);
+    if (before !== undefined) this.#withheldBytes -= key.length + before.value.text.length;
+    if (value === undefined) this.#withheld.delete(key);
+    else {
+      this.#withheld.set(key, { value, revision });
+      this.#withheldBytes += key.length + value.text.length;
+    }
   }
 
   /** Notes how far the bucket has been followed. Lower than before when the bucket was made anew. */
@@ -99,13 +146,18 @@ export class BucketDocument {
   }
 
   /** The pieces that make up the document; may be read while it changes. */
-  parts(): Iterable<DocumentPart> {
+  parts(): Iterable<PlacedPart> {
     return this.#document.parts();
   }
 
   /** The smallest piece that must be set anew for the document to be right after this key has changed. */
   partAt(key: string): DocumentPart {
     return this.#document.partAt(key);
+  }
+
+  /** Why a value of this key is not shown, or would not be. */
+  refusal(key: string): string | undefined {
+    return this.#refused.get(key) ?? this.#refuse?.(key);
   }
 
   /** Keys that are refused, with the reason. */

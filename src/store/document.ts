@@ -1,3 +1,4 @@
+import { type NameMap, WIDE_SIZE, WideMap } from "./wide-map.ts";
 import { type Fields, isObjectText, objectText, splitObject, textAt } from "../common/json-text.ts";
 
 /** The value that a key holds in a document, and the revision that put it there. */
@@ -15,10 +16,15 @@ export interface DocumentPart {
   readonly text: string | undefined;
 }
 
+/** A part, and how many fields each object on the way to it has, from the document itself on. */
+export interface PlacedPart extends DocumentPart {
+  readonly widths: readonly number[];
+}
+
 class Node {
   text: string | undefined = undefined;
   revision = 0;
-  children: Map<string, Node> | undefined = undefined;
+  children: NameMap<Node> | undefined = undefined;
 }
 
 /**
@@ -60,7 +66,12 @@ export class Document {
         if (isScalar(node)) this.#hidden.add(key.slice(0, start - 1));
       }
       let child = node.children.get(segment);
-      if (child === undefined) node.children.set(segment, (child = new Node()));
+      if (child === undefined) {
+        child = new Node();
+        node.children.set(segment, child);
+        if (node.children.size === WIDE_SIZE && !(node.children instanceof WideMap))
+          node.children = new WideMap(node.children);
+      }
       node = child;
       start = end + 1;
     }
@@ -147,8 +158,8 @@ export class Document {
   }
 
   /** The parts that make up the document, one after the other. May be read while the document changes. */
-  parts(): Generator<DocumentPart> {
-    return walkParts(this.#root, []);
+  parts(): Generator<PlacedPart> {
+    return walkParts(this.#root, [], []);
   }
 
   /** The smallest part that must be set anew for the document to be right after this key has changed. */
@@ -193,11 +204,17 @@ function* walk(node: Node, key: string): Generator<[string, DocumentEntry]> {
   }
 }
 
-function* walkParts(node: Node, path: readonly string[]): Generator<DocumentPart> {
-  for (const [segment, child] of node.children ?? []) {
+function* walkParts(
+  node: Node,
+  path: readonly string[],
+  above: readonly number[],
+): Generator<PlacedPart> {
+  if (node.children === undefined) return;
+  const widths = [...above, node.children.size];
+  for (const [segment, child] of node.children) {
     const childPath = [...path, segment];
-    if (child.text === undefined) yield* walkParts(child, childPath);
-    else yield { path: childPath, text: render(child, child.text) };
+    if (child.text === undefined) yield* walkParts(child, childPath, widths);
+    else yield { path: childPath, text: render(child, child.text), widths };
   }
 }
 

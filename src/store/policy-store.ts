@@ -1,7 +1,8 @@
 import { Mutex } from "async-mutex";
 import { objectText } from "../common/json-text.ts";
-import { BridgeError, quote } from "../errors.ts";
-import { BucketDocument } from "./bucket-document.ts";
+import { BridgeError } from "../errors.ts";
+import { BucketDocument, type Difference } from "./bucket-document.ts";
+import { checkOwners, type Slot } from "./owners.ts";
 import { ReservedPaths } from "./reserved-paths.ts";
 import { SnapshotLog, type StoreSnapshot } from "./snapshot.ts";
 import type {
@@ -9,7 +10,6 @@ import type {
   Commit,
   OpenTransaction,
   Operation,
-  Owner,
   WriteTransaction,
 } from "./transaction.ts";
 
@@ -28,11 +28,6 @@ export interface PolicyStoreOptions {
   readonly rootBucket?: string | undefined;
   /** Told what a commit listener threw. The commit stands. Default: ignored. */
   readonly onListenerError?: (error: unknown) => void;
-}
-
-interface Slot {
-  readonly owner: Owner;
-  readonly document: BucketDocument;
 }
 
 /**
@@ -62,16 +57,30 @@ export class PolicyStore {
     return this.#version;
   }
 
-  /** The paths of `data` that the root bucket may not touch, because policies or bundle data stand there. */
-  reserve(paths: ReservedPaths): void {
-    this.#reserved = paths;
+  /**
+   * From now on the root bucket may not touch these paths of `data`, because policies or bundle data stand there:
+   * keys that would are refused, and those that need not be any more come back, in one commit. `then` is called in
+   * the same step.
+   */
+  async reserve(paths: ReservedPaths, then: () => void = () => undefined): Promise<void> {
+    const release = await this.#writers.acquire();
+    try {
+      this.#reserved = paths;
+      const bucket = this.rootBucket;
+      const document = bucket === undefined ? undefined : this.bucket(bucket);
+      if (bucket !== undefined && document !== undefined) {
+        this.#announce(this.#judge(bucket, document));
+      }
+      then();
+    } finally {
+      release();
+    }
   }
 
   /** An empty document for a bucket, with the rules that hold where it will be mounted. */
   createDocument(bucket: string): BucketDocument {
     if (bucket !== this.rootBucket) return new BucketDocument();
-    const reserved = this.#reserved;
-    return new BucketDocument((key) => reserved.conflictWith(key));
+    return new BucketDocument((key) => this.#reserved.conflictWith(key));
   }
 
   /** Whether policies see this bucket. Answers at once, whatever is being written. */
@@ -198,8 +207,11 @@ export class PolicyStore {
   }
 
   #commit(operations: readonly Operation[]): Commit | undefined {
-    this.#checkOwners(operations);
-    const changes = operations.flatMap((operation) => this.#apply(operation));
+    checkOwners(operations, this.#slots, this.#mounted);
+    return this.#announce(operations.flatMap((operation) => this.#apply(operation)));
+  }
+
+  #announce(changes: readonly Change[]): Commit | undefined {
     if (changes.length === 0) return undefined;
     const commit: Commit = { version: ++this.#version, changes };
     for (const listener of this.#listeners) {
@@ -220,33 +232,6 @@ export class PolicyStore {
     }
   }
 
-  /** Everything that can fail is looked at before anything is done. */
-  #checkOwners(operations: readonly Operation[]): void {
-    const owners = new Map<string, Owner | undefined>();
-    const documents = new Set<BucketDocument>();
-    for (const operation of operations) {
-      const { type, bucket, owner } = operation;
-      const current = owners.has(bucket) ? owners.get(bucket) : this.#slots.get(bucket)?.owner;
-      if (type === "mount") {
-        const { document } = operation;
-        if (this.#mounted.has(document) || documents.has(document)) {
-          throw new BridgeError(
-            "STORE_CONFLICT",
-            `The document for bucket ${quote(bucket)} has been mounted before; fill a new one.`,
-          );
-        }
-        documents.add(document);
-        owners.set(bucket, owner);
-      } else if (type === "unmount") owners.set(bucket, current === owner ? undefined : current);
-      else if (current !== owner) {
-        throw new BridgeError(
-          "STORE_CONFLICT",
-          `Bucket ${quote(bucket)} is ${current === undefined ? "not mounted" : "mounted by another watcher"}; mount it before changing it.`,
-        );
-      }
-    }
-  }
-
   #apply(operation: Operation): Change[] {
     const { bucket, owner } = operation;
     const slot = this.#slots.get(bucket);
@@ -255,7 +240,11 @@ export class PolicyStore {
         this.#snapshots.recordDocument(bucket, slot?.document);
         this.#mounted.add(operation.document);
         this.#slots.set(bucket, { owner, document: operation.document });
-        return [{ type: "mount", bucket, document: operation.document }];
+        // What may stand in it can have changed since it was filled.
+        return [
+          { type: "mount", bucket, document: operation.document },
+          ...(bucket === this.rootBucket ? this.#judge(bucket, operation.document) : []),
+        ];
       case "unmount":
         if (slot?.owner !== owner) return [];
         this.#snapshots.recordDocument(bucket, slot.document);
@@ -268,18 +257,28 @@ export class PolicyStore {
         for (const change of operation.changes) {
           const { key, revision } = change;
           const difference = document.apply(change);
-          if (difference === undefined) continue;
-          this.#snapshots.recordEntry(bucket, key, difference.previous);
-          changes.push(
-            difference.current === undefined
-              ? { type: "delete", bucket, key, revision }
-              : { type: "put", bucket, key, text: difference.current.text, revision },
-          );
+          if (difference !== undefined) {
+            changes.push(this.#recorded(bucket, key, revision, difference));
+          }
         }
         if (operation.revision !== undefined) document.followed(operation.revision);
         return changes;
       }
     }
+  }
+
+  /** The keys of the root bucket that may not stand in it any more, or may again. */
+  #judge(bucket: string, document: BucketDocument): Change[] {
+    return document
+      .judge(this.#reserved.paths)
+      .map(({ key, revision, ...difference }) => this.#recorded(bucket, key, revision, difference));
+  }
+
+  #recorded(bucket: string, key: string, revision: number, difference: Difference): Change {
+    this.#snapshots.recordEntry(bucket, key, difference.previous);
+    return difference.current === undefined
+      ? { type: "delete", bucket, key, revision }
+      : { type: "put", bucket, key, text: difference.current.text, revision };
   }
 }
 

@@ -13,6 +13,10 @@ export class ReservedPaths {
     ];
   }
 
+  get paths(): readonly (readonly string[])[] {
+    return this.#owners.map(({ path }) => path);
+  }
+
   /** Why a key may not stand at the top of `data`: it would stand at, above or under a path that is taken. */
   conflictWith(key: string): string | undefined {
     const segments = key.split(".");

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { isPlainJson, MAX_PLAIN_DEPTH } from "../common/json-bytes.ts";
 import { isDeeperThan, MAX_JSON_DEPTH, parseJsonText } from "../common/json-text.ts";
 
 /**
@@ -28,6 +29,9 @@ export function decodeValue(bytes: Uint8Array, keyDepth: number): StoredValue | 
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (keyDepth + MAX_PLAIN_DEPTH <= MAX_JSON_DEPTH && isPlainJson(buffer)) {
+    return { text: buffer.toString("latin1"), kind: "json" };
+  }
   if (!isUtf8(buffer)) return { text: JSON.stringify(buffer.toString("base64")), kind: "base64" };
   const content = buffer.toString("utf8");
   const text = parseJsonText(content);

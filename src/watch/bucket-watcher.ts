@@ -1,35 +1,30 @@
 import { deferred } from "../common/async.ts";
-import { Backoff } from "../common/backoff.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
 import type { BridgeError } from "../errors.ts";
-import type { BucketSource } from "../nats/bucket-source.ts";
-import type { KeyChange } from "../store/bucket-document.ts";
-import type { PolicyStore } from "../store/policy-store.ts";
-import type { Commit, WriteTransaction } from "../store/transaction.ts";
-import type { MemoryBudget } from "./budget.ts";
-import { type Clock, sleep, systemClock } from "./clock.ts";
-import { listen, type Listening } from "./listen.ts";
-import { changeOf, FirstLoad, type Load, Reload } from "./load.ts";
-import { followError, isFinal, loadTimeoutError, stoppedError } from "./stream-end.ts";
-import type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
+import { BucketWriter } from "./bucket-writer.ts";
+import { AuditSlots } from "./audit-slots.ts";
+import { Auditor } from "./auditor.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { ExpiryTimer } from "./expiry-timer.ts";
+import { Heard } from "./heard.ts";
+import { listen, type Listening, type RepairCause } from "./listen.ts";
+import type { Load } from "./load.ts";
+import { Repairs } from "./repair.ts";
+import { Resync } from "./resync.ts";
+import { type StalenessRule, StalenessWatch } from "./staleness.ts";
+import {
+  differenceError,
+  followError,
+  isFinal,
+  loadTimeoutError,
+  staleError,
+  stoppedError,
+} from "./stream-end.ts";
+import type { BucketWatcherOptions } from "./watcher-options.ts";
+import { type BucketWatcherStatus, type WatcherState, watcherStatus } from "./watcher-status.ts";
 
+export type { BucketWatcherOptions } from "./watcher-options.ts";
 export type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
-
-export interface BucketWatcherOptions {
-  readonly source: BucketSource;
-  readonly store: PolicyStore;
-  readonly budget: MemoryBudget;
-  /** How long the first load may take, in milliseconds. */
-  readonly loadTimeoutMs: number;
-  /** Told once when a watcher that was live can't go on: the bucket is gone, or has outgrown its budget. */
-  readonly onFailed?: (reason: BridgeError) => void;
-  readonly logger?: Logger;
-  /** Default: the system's. */
-  readonly clock?: Clock;
-}
-
-/** A stream that was followed for less than this counts as a failure: its end is no reason to hurry. */
-const SUSTAINED_MS = 5_000;
 
 /**
  * Keeps one bucket in the store: loads it, makes it visible in one transaction, follows it live, and makes it
@@ -42,23 +37,26 @@ export class BucketWatcher {
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
   readonly #loaded = deferred();
+  readonly #writer: BucketWriter;
   #state: WatcherState = "idle";
+  readonly #expiry: ExpiryTimer;
+  readonly #slots: AuditSlots;
+  readonly #resync: Resync;
+  readonly #currency: StalenessWatch;
+  readonly #repairs = new Repairs();
   #stream: Listening | undefined;
+  #auditor: Auditor | undefined;
+  /** Why the load that is under way is made. */
+  #cause: RepairCause = "error";
   #started: Promise<void> | undefined;
   #following: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   /** Why it is over. */
   #reason: BridgeError | undefined;
-  /** A whole bucket that is not in the store yet; what follows it goes into it, until the store takes it over. */
-  #load: Load | undefined;
-  /** What has been heard since, and is not committed yet, in order. */
-  #changes: KeyChange[] = [];
-  #committing: Promise<void> | undefined;
   #incarnation: string | undefined;
-  #currentAt = -Infinity;
+  #hiding: Promise<void> | undefined;
+  #failingSince: number | undefined;
   #loadMs: number | undefined;
-  #reloads = 0;
-  #repaired = 0;
   #lastError: string | undefined;
 
   constructor(bucket: string, options: BucketWatcherOptions) {
@@ -67,6 +65,26 @@ export class BucketWatcher {
     this.#logger = options.logger ?? silentLogger;
     this.#clock = options.clock ?? systemClock;
     this.#loaded.promise.catch(() => undefined);
+    this.#slots = options.auditSlots ?? new AuditSlots();
+    this.#resync = new Resync(bucket, options, this.#clock);
+    this.#expiry = new ExpiryTimer(this.#clock, (expired) => {
+      for (const change of expired) this.#writer.change(change);
+    });
+    this.#currency = new StalenessWatch(this.#clock, options.staleness, (rule) =>
+      this.#grewStale(rule),
+    );
+    this.#writer = new BucketWriter({
+      bucket,
+      owner: this,
+      store: options.store,
+      budget: options.budget,
+      signal: this.#stopping.signal,
+      onCommitted: (commit, load) => {
+        // Only a load makes it live: entries expire also while there is no stream.
+        if (load !== undefined) this.#wentLive(load, commit?.changes.length ?? 0);
+      },
+      onFailed: (error) => this.#fail(followError(bucket, error)),
+    });
   }
 
   get state(): WatcherState {
@@ -78,20 +96,29 @@ export class BucketWatcher {
     return this.#state === "live" || this.#state === "recovering";
   }
 
+  /** Whether the bucket was loaded and is looked after still, in sight or not. */
+  get inPlace(): boolean {
+    return this.visible || this.#state === "hidden";
+  }
+
+  /** Why policies don't see the bucket at the moment; undefined where they do, or the watcher is over. */
+  get hiddenError(): BridgeError | undefined {
+    if (this.#state !== "hidden") return undefined;
+    return staleError(this.bucket, this.ageMs, this.#options.staleness!.onStale);
+  }
+
   /**
    * Resolves when the first load has been committed. Rejects, with nothing left behind, with the reason why
    * the bucket can't be watched (`BUCKET_*`, `NATS_*`), or with `BRIDGE_STOPPING` after `stop()`. Called again,
    * it answers the same.
    */
   start(): Promise<void> {
-    this.#started ??= this.#start();
-    return this.#started;
+    return (this.#started ??= this.#start());
   }
 
   /** Safe in any state, any number of times. Once resolved, nothing more is written and the data is gone. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#end("stopped", stoppedError(this.bucket));
-    return this.#stopped;
+    return (this.#stopped ??= this.#end("stopped", stoppedError(this.bucket)));
   }
 
   /** Ends a watcher that is live, because its data can't stay; as if it had found that out by itself. */
@@ -101,23 +128,27 @@ export class BucketWatcher {
 
   /** How long ago the bucket was last known to be followed to its end, in milliseconds. */
   get ageMs(): number {
-    return this.#clock.now() - this.#currentAt;
+    return this.#currency.ageMs;
   }
 
   status(): BucketWatcherStatus {
-    const { visible } = this;
-    const figures = visible ? this.#options.store.bucket(this.bucket)?.figures() : undefined;
-    return {
-      bucket: this.bucket,
+    const { inPlace, visible, bucket } = this;
+    return watcherStatus({
+      bucket,
       state: this.#state,
-      ...figures,
-      ...(visible && { ageMs: Math.round(this.ageMs) }),
-      reloads: this.#reloads,
-      repaired: this.#repaired,
-      ...(this.#incarnation !== undefined && { incarnation: this.#incarnation }),
-      ...(this.#loadMs !== undefined && { loadMs: Math.round(this.#loadMs) }),
-      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
-    };
+      figures: visible ? this.#options.store.bucket(bucket)?.figures() : undefined,
+      ageMs: inPlace ? this.ageMs : undefined,
+      stale: this.#currency.stale,
+      onStale: this.#options.staleness?.onStale,
+      failingMs: this.#failingSince && this.#clock.now() - this.#failingSince,
+      repairs: this.#repairs.counts,
+      repaired: this.#repairs.differences,
+      incarnation: this.#incarnation,
+      loadMs: this.#loadMs,
+      provedMs: this.#auditor?.provedMs,
+      doubt: this.#auditor?.doubt,
+      lastError: this.#lastError,
+    });
   }
 
   async #start(): Promise<void> {
@@ -147,22 +178,24 @@ export class BucketWatcher {
     this.#state = state;
     this.#reason = reason;
     this.#stream?.end(reason);
+    this.#expiry.stop();
+    this.#currency.stop();
+    this.#resync.over();
     this.#loaded.reject(reason);
     // What is on its way out leaves its room at once to those that come, the bucket's next watcher among them.
     this.#options.budget.release(this);
     await this.#following;
-    await this.#committing;
-    await this.#options.store.transact((tx) => tx.unmount(this.bucket, this));
+    await this.#writer.unmount();
   }
 
   /** It can't go on: before the first load that is `start()`'s error, later the manager's business. */
   #fail(reason: BridgeError): void {
     if (this.#stopped !== undefined) return;
-    const { visible } = this;
+    const { inPlace } = this;
     this.#lastError = reason.message;
     // Not awaited here: ending waits for the very work that has just failed.
     this.#stopped = this.#end("failed", reason);
-    if (!visible) return;
+    if (!inPlace) return;
     this.#logger.error({ bucket: this.bucket, code: reason.code }, reason.message);
     this.#options.onFailed?.(reason);
   }
@@ -170,131 +203,98 @@ export class BucketWatcher {
   /** Opens one stream after the other until the watcher stops. */
   async #follow(): Promise<void> {
     const { signal } = this.#stopping;
-    const backoff = new Backoff({ random: () => this.#clock.random() });
     while (!signal.aborted) {
       this.#stream = this.#listen();
-      const { reason, followedMs } = await this.#stream.ended;
+      const end = await this.#stream.ended;
+      const { reason, followedMs, cause = "error" } = end;
+      this.#auditor?.stop();
+      this.#cause = cause;
       // What this stream has said goes in before anything that the next one says.
-      await this.#committing;
+      await this.#writer.written;
       if (signal.aborted) return;
       if (isFinal(reason, this.#state === "loading")) {
         this.#fail(reason);
         return;
       }
       this.#lastError = reason.message;
+      if (followedMs === undefined) this.#failingSince ??= this.#clock.now();
       if (this.#state === "live") this.#state = "recovering";
       this.#logger.warn({ bucket: this.bucket, code: reason.code }, reason.message);
-      // The first gap after a quiet time is closed at once; streams that fail one after the other wait.
-      if (followedMs !== undefined && followedMs >= SUSTAINED_MS) backoff.reset();
-      const atOnce = followedMs !== undefined && backoff.failures === 0;
-      const waitMs = backoff.next();
-      if (!atOnce) await sleep(this.#clock, waitMs, signal);
+      await this.#resync.next(end, this.#state !== "loading", signal);
+      // It may have grown stale while it waited; what takes it out of sight comes before what brings it back.
+      await this.#hiding;
     }
   }
 
+  #wentLive({ kind }: Load, changes: number): void {
+    if (kind === "again") this.#repairs.add(this.#cause, changes);
+    this.#resync.over();
+    // What was hidden meanwhile goes out of sight again right after this commit.
+    if (this.#hiding !== undefined) return;
+    this.#state = "live";
+    this.#failingSince = undefined;
+    this.#loaded.resolve();
+    // The way into the store may have taken longer than the budget.
+    if (this.#currency.stale) this.#grewStale(this.#options.staleness!);
+  }
+
   #listen(): Listening {
-    const { store, source } = this.#options;
     const openedAt = this.#clock.now();
-    const Kind = this.#state === "loading" ? FirstLoad : Reload;
-    const load = new Kind(store, this.bucket, this);
-    return listen(source, this.bucket, this.#clock, {
-      opened: ({ incarnation }) => {
-        this.#incarnation = incarnation;
+    const load = this.#writer.newLoad();
+    const heard = new Heard(this.#clock);
+    return listen(this.#options.source, this.bucket, this.#clock, {
+      opened: (info) => {
+        this.#incarnation = info.incarnation;
+        this.#resync.opened();
+        heard.opened(info);
       },
       entry: (entry, live) => {
-        const change = changeOf(entry);
-        if (live) this.#hearLive(change);
-        else this.#addTo(load, change);
+        const change = heard.entry(entry);
+        if (!live) this.#writer.add(load, change);
+        else {
+          this.#writer.change(change);
+          this.#expiry.check();
+        }
       },
       loaded: (revision) => {
-        this.#currentAt = this.#clock.now();
-        this.#loadMs = this.#currentAt - openedAt;
-        load.followed(revision);
-        this.#load = load;
-        this.#commitSoon();
+        heard.reached(revision);
+        this.#currency.renew();
+        this.#loadMs = this.#clock.now() - openedAt;
+        this.#writer.loaded(load, revision);
+        this.#expiry.follow(heard);
+        this.#auditor = this.#audit(heard);
       },
-      current: () => {
-        this.#currentAt = this.#clock.now();
+      current: (revision) => {
+        heard.reached(revision);
+        // Where no audit can be made, that nothing comes does not prove that there is nothing.
+        if (this.#auditor?.doubt === undefined) this.#currency.renew();
       },
     });
   }
 
-  #addTo(load: Load, change: KeyChange): void {
-    load.apply(change);
-    // While a bucket is loaded again there are two copies of it; the larger one is what it needs.
-    const { store, budget } = this.#options;
-    const mounted = load.kind === "again" ? store.bucket(this.bucket) : undefined;
-    const keys = Math.max(load.keys, mounted?.keys ?? 0);
-    budget.use(this, this.bucket, keys, Math.max(load.bytes, mounted?.bytes ?? 0));
+  /** Over its budget: out of sight in one transaction, where that is asked for, until a load brings it back. */
+  #grewStale({ onStale }: StalenessRule): void {
+    const reason = staleError(this.bucket, this.ageMs, onStale);
+    this.#logger.warn({ bucket: this.bucket, onStale }, reason.message);
+    if (!this.visible || onStale === "serve" || onStale === "flag") return;
+    this.#state = "hidden";
+    this.#expiry.stop();
+    this.#hiding = this.#writer.unmount().finally(() => (this.#hiding = undefined));
+    this.#stream?.end(reason, "stalled");
   }
 
-  #hearLive(change: KeyChange): void {
-    if (this.#load === undefined) {
-      this.#changes.push(change);
-      this.#commitSoon();
-      return;
-    }
-    try {
-      this.#addTo(this.#load, change);
-      this.#load.followed(change.revision);
-    } catch (error) {
-      // What may not be there as a whole is not shown in part.
-      this.#load = undefined;
-      throw error;
-    }
-  }
-
-  #commitSoon(): void {
-    this.#committing ??= this.#commitAll();
-  }
-
-  /** Commits what has been heard, batch by batch, until nothing is left. */
-  async #commitAll(): Promise<void> {
-    const { store } = this.#options;
-    const { signal } = this.#stopping;
-    // One turn of the microtask queue gathers what the socket delivered in one piece.
-    await Promise.resolve();
-    try {
-      while (!signal.aborted && (this.#load !== undefined || this.#changes.length > 0)) {
-        const load = this.#load;
-        // The store's readers get ready for the load as it is now; what follows it from here on is kept apart.
-        this.#load = undefined;
-        const undo = await load?.prepare();
-        try {
-          const commit = await store.transact((tx) => {
-            if (!signal.aborted) this.#stage(tx, load);
-          });
-          if (!signal.aborted) this.#committed(commit, load);
-        } finally {
-          // Does nothing where the load is in the store.
-          undo?.();
-        }
-      }
-    } catch (error) {
-      this.#fail(followError(this.bucket, error));
-    } finally {
-      // In the same breath as the last look at what is left, so that nothing can come in between.
-      this.#committing = undefined;
-    }
-  }
-
-  /** A load as the store's readers are ready for it, then what has followed it meanwhile, all at once. */
-  #stage(tx: WriteTransaction, load: Load | undefined): void {
-    load?.stage(tx);
-    const changes = this.#changes;
-    this.#changes = [];
-    if (changes.length > 0) tx.change(this.bucket, this, changes);
-  }
-
-  #committed(commit: Commit | undefined, load: Load | undefined): void {
-    const document = this.#options.store.bucket(this.bucket);
-    if (document === undefined) return;
-    if (load?.kind === "again") {
-      this.#reloads++;
-      this.#repaired += commit?.changes.length ?? 0;
-    }
-    this.#state = "live";
-    this.#loaded.resolve();
-    this.#options.budget.use(this, this.bucket, document.keys, document.bytes);
+  #audit(heard: Heard): Auditor {
+    const { source, store, refreshIntervalMs = 30_000 } = this.#options;
+    return new Auditor({
+      bucket: this.bucket,
+      source,
+      clock: this.#clock,
+      slots: this.#slots,
+      refreshIntervalMs,
+      heard,
+      document: () => (this.visible ? store.bucket(this.bucket) : undefined),
+      written: () => this.#writer.written,
+      onDifference: (cause, what) => this.#stream?.end(differenceError(this.bucket, what), cause),
+    });
   }
 }

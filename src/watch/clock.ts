@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds that never go back. */
   now(): number;
+  /** Milliseconds since the epoch, as the machine has it: it may be set, and go back. */
+  epochMs(): number;
   /** Calls once, after `ms` milliseconds, unless the answer is called before. */
   after(ms: number, call: () => void): () => void;
   /** Calls every `ms` milliseconds until the answer is called; keeps no process alive. */
@@ -15,6 +17,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
+  epochMs: () => Date.now(),
   after(ms, call) {
     const timer = setTimeout(call, Math.min(ms, MAX_TIMER_MS));
     return () => clearTimeout(timer);

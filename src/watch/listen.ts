@@ -5,6 +5,8 @@ import type {
   BucketRun,
   BucketSink,
   BucketSource,
+  GapCause,
+  OpenOptions,
 } from "../nats/bucket-source.ts";
 import type { Clock } from "./clock.ts";
 import { followError } from "./stream-end.ts";
@@ -15,12 +17,13 @@ export interface Listener {
   /** `live`: not of the snapshot, but after it. */
   entry(entry: BucketEntry, live: boolean): void;
   loaded(revision: number): void;
-  current(): void;
+  current(revision: number): void;
 }
 
 /** How a stream came to its end. */
 export interface StreamEnd {
   readonly reason: BridgeError;
+  readonly cause: RepairCause | undefined;
   /** For how long it had gone on after its snapshot, in milliseconds; undefined when that was never complete. */
   readonly followedMs: number | undefined;
 }
@@ -29,8 +32,18 @@ export interface StreamEnd {
 export interface Listening {
   /** Never rejects. */
   readonly ended: Promise<StreamEnd>;
-  end(reason: BridgeError): void;
+  end(reason: BridgeError, cause?: RepairCause): void;
 }
+
+/**
+ * Why a bucket is loaded again: its stream had a gap, or what was heard differs from what the server has:
+ * - `vanished`: keys are gone without a marker (a purge, an expiry, an eviction, a message that was deleted).
+ * - `missing`: keys, or newer values, or delete markers have never come.
+ * - `stalled`: the stream does not come to where the bucket is.
+ * - `settings`: the bucket's own expiry was changed.
+ * - `error`: the stream ended with an error.
+ */
+export type RepairCause = GapCause | "vanished" | "missing" | "stalled" | "settings" | "error";
 
 /** Opens a stream. Once it is over the listener hears nothing more, whatever the source does. */
 export function listen(
@@ -38,6 +51,7 @@ export function listen(
   bucket: string,
   clock: Clock,
   listener: Listener,
+  options?: OpenOptions,
 ): Listening {
   let resolve!: (end: StreamEnd) => void;
   const ended = new Promise<StreamEnd>((onResolve) => {
@@ -46,12 +60,13 @@ export function listen(
   let run: BucketRun | undefined;
   let loadedAt: number | undefined;
   let over = false;
-  const end = (reason: BridgeError): void => {
+  const end = (reason: BridgeError, cause?: RepairCause): void => {
     if (over) return;
     over = true;
     run?.stop();
     resolve({
       reason,
+      cause,
       followedMs: loadedAt === undefined ? undefined : clock.now() - loadedAt,
     });
   };
@@ -71,11 +86,11 @@ export function listen(
         loadedAt = clock.now();
         listener.loaded(revision);
       }),
-    current: () => hear(() => listener.current()),
+    current: (revision) => hear(() => listener.current(revision)),
     ended: end,
   };
   hear(() => {
-    const opened = source.open(bucket, sink);
+    const opened = source.open(bucket, sink, options);
     run = opened;
     // A source may end the stream before it has handed it over.
     if (over) opened.stop();

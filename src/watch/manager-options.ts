@@ -7,6 +7,7 @@ import type { BucketWatcher } from "./bucket-watcher.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import type { LookupLimits } from "./lookup-limit.ts";
+import type { StalenessRule } from "./staleness.ts";
 
 export interface WatcherManagerOptions extends BudgetLimits {
   readonly store: PolicyStore;
@@ -15,10 +16,19 @@ export interface WatcherManagerOptions extends BudgetLimits {
   readonly maxBucketWatchers: number;
   readonly maxConcurrentLoads: number;
   readonly loadTimeoutMs: number;
+  /** See `BucketWatcherOptions`. */
+  readonly resyncCooldownMs?: number;
   /** A watcher that no query has used for this long is stopped; 0: never. In milliseconds. */
   readonly ttlMs: number;
+  /**
+   * How often each watcher proves that its copy is right, give or take a tenth; 0: never. In milliseconds;
+   * default 30,000.
+   */
+  readonly refreshIntervalMs?: number;
   /** How long a bucket that could not be watched is not asked for again, in milliseconds. */
   readonly missingBucketTtlMs: number;
+  /** How old copies may get; the first rule that names a bucket counts. Default: none. */
+  readonly staleness?: readonly StalenessRule[];
   readonly rules?: BucketRules;
   /** Bounds on lookups of unknown buckets that come to nothing. */
   readonly lookups?: LookupLimits;

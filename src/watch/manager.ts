@@ -1,23 +1,23 @@
-import { Semaphore } from "async-mutex";
 import { type Logger, silentLogger } from "../common/logger.ts";
 import { type BridgeError, isBridgeError } from "../errors.ts";
 import { AbsentBuckets } from "./absent-buckets.ts";
+import { AuditSlots } from "./audit-slots.ts";
 import { BucketRules } from "./bucket-rules.ts";
 import { BucketWatcher } from "./bucket-watcher.ts";
 import { MemoryBudget } from "./budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { CreateMutexes } from "./create-mutexes.ts";
+import { LoadRoom } from "./load-room.ts";
 import type { WatcherManagerOptions } from "./manager-options.ts";
-import type { EvictionReason, ManagerStatus } from "./manager-status.ts";
+import type { ManagerStatus } from "./manager-status.ts";
+import { Retirements } from "./retirements.ts";
 import { RootWatcher } from "./root-watcher.ts";
+import { stalenessOf } from "./staleness.ts";
 import { bridgeStoppingError, overError } from "./stream-end.ts";
 import { WatcherSlots } from "./watcher-slots.ts";
 
 export type { WatcherManagerOptions } from "./manager-options.ts";
 export type { EvictionReason } from "./manager-status.ts";
-
-/** The root bucket is loaded before those that wait. */
-const ROOT_PRIORITY = 1;
 
 /**
  * Who is watched. Creation is serialized per bucket by a mutex of its own, apart from the manager's state:
@@ -33,15 +33,15 @@ export class BucketWatcherManager {
   readonly #absent: AbsentBuckets;
   readonly #slots: WatcherSlots;
   readonly #creates: CreateMutexes;
-  readonly #loads: Semaphore;
+  readonly #loads: LoadRoom;
+  readonly #auditSlots = new AuditSlots();
   readonly #starting = new Set<BucketWatcher>();
-  readonly #retiring = new Set<Promise<void>>();
-  readonly #counts = { created: 0, lru: 0, idle: 0, manual: 0, thrash: 0 };
+  readonly #retirements: Retirements;
   readonly #stopIdleTimer: () => void;
   readonly #stop = new AbortController();
   readonly #root: RootWatcher | undefined;
   #stopped: Promise<void> | undefined;
-  #warnedOfThrash = false;
+  #created = 0;
 
   constructor(options: WatcherManagerOptions) {
     this.#options = options;
@@ -55,15 +55,16 @@ export class BucketWatcherManager {
     });
     this.#budget = new MemoryBudget(options);
     this.#slots = new WatcherSlots(options.maxBucketWatchers, this.#clock);
-    this.#loads = new Semaphore(options.maxConcurrentLoads);
+    this.#retirements = new Retirements(this.#absent, this.#slots.max, this.#logger);
     this.#creates = new CreateMutexes(
       options.maxConcurrentLoads + (options.maxWaitingLoads ?? 1_000),
     );
     const { rootBucket } = options.store;
+    this.#loads = new LoadRoom(options.maxConcurrentLoads, rootBucket);
     if (rootBucket !== undefined) {
       this.#root = new RootWatcher({
         newWatcher: (onFailed) => this.#newWatcher(rootBucket, onFailed),
-        whenRoom: (load) => this.#loads.runExclusive(load, 1, ROOT_PRIORITY),
+        whenRoom: (load) => this.#loads.run(rootBucket, load),
         logger: this.#logger,
         clock: this.#clock,
       });
@@ -72,7 +73,7 @@ export class BucketWatcherManager {
       options.ttlMs > 0
         ? this.#clock.every(Math.max(options.ttlMs / 4, 10), () => {
             for (const watcher of this.#slots.removeIdle(options.ttlMs))
-              void this.#retire(watcher, "idle");
+              void this.#retirements.retire(watcher, "idle");
           })
         : () => undefined;
   }
@@ -94,14 +95,20 @@ export class BucketWatcherManager {
 
   /** The bucket's watcher, if policies see the bucket; answers at once, and counts as no use. */
   watcher(bucket: string): BucketWatcher | undefined {
+    const watcher = this.held(bucket);
+    return watcher?.visible === true ? watcher : undefined;
+  }
+
+  /** As {@link watcher}, also when the bucket is hidden because its copy is too old. */
+  held(bucket: string): BucketWatcher | undefined {
     const isRoot = bucket === this.#options.store.rootBucket;
     const watcher = isRoot ? this.#root?.current : this.#slots.get(bucket);
-    return watcher?.visible === true ? watcher : undefined;
+    return watcher?.inPlace === true ? watcher : undefined;
   }
 
   /** Why the last attempt to watch this bucket failed, if that was a short while ago. */
   recentFailure(bucket: string): BridgeError | undefined {
-    return this.#absent.failure(bucket);
+    return this.held(bucket)?.hiddenError ?? this.#absent.failure(bucket);
   }
 
   /**
@@ -113,6 +120,7 @@ export class BucketWatcherManager {
     const cached = this.#cached(bucket);
     if (cached !== undefined) return cached;
     this.#refuseWhenStopping();
+    this.#refuseHidden(bucket);
     if (this.#root !== undefined && bucket === this.#options.store.rootBucket)
       return this.#root.live;
     this.#rules.check(bucket);
@@ -124,7 +132,7 @@ export class BucketWatcherManager {
   async evict(bucket: string): Promise<boolean> {
     const watcher = this.#slots.remove(bucket);
     if (watcher === undefined) return false;
-    await this.#retire(watcher, "manual");
+    await this.#retirements.retire(watcher, "manual");
     return true;
   }
 
@@ -167,7 +175,7 @@ export class BucketWatcherManager {
       watchers: this.#slots.size,
       maxWatchers: this.#slots.max,
       bytes: this.#budget.total,
-      counts: { ...this.#counts },
+      counts: { created: this.#created, ...this.#retirements.counts },
       remembered: {
         ...this.#absent.sizes(),
         creating: this.#creates.size,
@@ -184,7 +192,7 @@ export class BucketWatcherManager {
   /** Runs with the bucket's create mutex held, and with nothing else. */
   async #create(bucket: string): Promise<BucketWatcher> {
     this.#refuseCreate(bucket);
-    const watcher = await this.#loads.runExclusive(() => {
+    const watcher = await this.#loads.run(bucket, () => {
       // The wait for room may have been long.
       this.#refuseCreate(bucket);
       return this.#startWatcher(bucket);
@@ -201,6 +209,7 @@ export class BucketWatcherManager {
   /** Whatever can be said against a create without asking NATS. */
   #refuseCreate(bucket: string): void {
     this.#refuseWhenStopping();
+    this.#refuseHidden(bucket);
     this.#absent.refuseLookup(bucket);
     this.#slots.refuseWhenFull(bucket);
   }
@@ -224,12 +233,17 @@ export class BucketWatcherManager {
 
   #newWatcher(bucket: string, onFailed: (reason: BridgeError) => void): BucketWatcher {
     if (this.#options.newWatcher !== undefined) return this.#options.newWatcher(bucket, onFailed);
-    const { source, store, loadTimeoutMs } = this.#options;
+    const { source, store, loadTimeoutMs, refreshIntervalMs, resyncCooldownMs } = this.#options;
     return new BucketWatcher(bucket, {
       source,
       store,
       budget: this.#budget,
       loadTimeoutMs,
+      refreshIntervalMs,
+      ...(resyncCooldownMs !== undefined && { resyncCooldownMs }),
+      auditSlots: this.#auditSlots,
+      loadRoom: this.#loads,
+      staleness: stalenessOf(bucket, this.#options.staleness),
       onFailed,
       logger: this.#logger,
       clock: this.#clock,
@@ -241,7 +255,7 @@ export class BucketWatcherManager {
     const { bucket } = watcher;
     this.#slots.remove(bucket, watcher);
     this.#absent.failed(bucket, reason);
-    void this.#track(watcher.stop());
+    void this.#retirements.track(watcher.stop());
   }
 
   /** The critical section of a create: synchronous, and without any store work. */
@@ -250,38 +264,19 @@ export class BucketWatcherManager {
     // Between the load's end and this line it may have failed.
     if (!watcher.visible) throw this.#absent.failure(watcher.bucket) ?? overError(watcher.bucket);
     const evicted = this.#slots.insert(watcher);
-    if (evicted !== undefined) void this.#retire(evicted, "lru");
-    this.#counts.created++;
-    this.#noticeThrash(watcher.bucket);
-  }
-
-  /** Stops a watcher that is out of the LRU already; nobody waits for it but `stop()`. */
-  #retire(watcher: BucketWatcher, reason: EvictionReason): Promise<void> {
-    this.#counts[reason]++;
-    if (reason === "lru") this.#absent.evicted(watcher.bucket);
-    this.#logger.info({ bucket: watcher.bucket, reason }, "stopping a bucket watcher");
-    return this.#track(watcher.stop());
-  }
-
-  #track(stopping: Promise<void>): Promise<void> {
-    const done = stopping.finally(() => this.#retiring.delete(done));
-    this.#retiring.add(done);
-    return done;
-  }
-
-  #noticeThrash(bucket: string): void {
-    if (!this.#absent.evictedJustNow(bucket)) return;
-    this.#counts.thrash++;
-    if (this.#warnedOfThrash) return;
-    this.#warnedOfThrash = true;
-    this.#logger.warn(
-      { bucket, max_bucket_watchers: this.#slots.max },
-      "a bucket was loaded again soon after its eviction; raise plugins.nats.max_bucket_watchers",
-    );
+    if (evicted !== undefined) void this.#retirements.retire(evicted, "lru");
+    this.#created++;
+    this.#retirements.loaded(watcher.bucket);
   }
 
   #refuseWhenStopping(): void {
     if (this.#stop.signal.aborted) throw bridgeStoppingError();
+  }
+
+  /** A bucket that is hidden has a watcher already, which brings it back by itself. */
+  #refuseHidden(bucket: string): void {
+    const hidden = this.held(bucket)?.hiddenError;
+    if (hidden !== undefined) throw hidden;
   }
 
   async #stopAll(): Promise<void> {
@@ -293,7 +288,7 @@ export class BucketWatcherManager {
     await this.#creates.drain();
     await Promise.all([
       ...this.#slots.removeAll().map((watcher) => watcher.stop()),
-      ...this.#retiring,
+      ...this.#retirements.underWay,
       root,
     ]);
   }

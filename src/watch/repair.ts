@@ -1,3 +1,4 @@
+import type { RepairCause } from "./listen.ts";
 import type { BucketDocument, KeyChange } from "../store/bucket-document.ts";
 
 /**
@@ -25,4 +26,23 @@ export function differences(
     if (!snapshot.has(key)) changes.push({ key, revision });
   }
   return changes;
+}
+
+/** How many times a bucket was loaded again, by what had happened, and how many differences that has found. */
+export class Repairs {
+  readonly #counts = new Map<RepairCause, number>();
+  #differences = 0;
+
+  add(cause: RepairCause, differences: number): void {
+    this.#counts.set(cause, (this.#counts.get(cause) ?? 0) + 1);
+    this.#differences += differences;
+  }
+
+  get counts(): ReadonlyMap<RepairCause, number> {
+    return this.#counts;
+  }
+
+  get differences(): number {
+    return this.#differences;
+  }
 }

@@ -1,12 +1,13 @@
-import { BucketStream } from "../../../src/nats/bucket-stream.ts";
+import { bucketsOf } from "../../../src/nats/bucket-source-of.ts";
 import { NatsLink } from "../../../src/nats/connection.ts";
+import type { NatsAuth } from "../../../src/nats/credentials.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import { BucketWatcherManager, type WatcherManagerOptions } from "../../../src/watch/manager.ts";
 
 export interface Watching extends AsyncDisposable {
   readonly store: PolicyStore;
   readonly manager: BucketWatcherManager;
-  /** How many streams were opened. */
+  /** How many streams of values were opened; listings of names, which the audit asks for, are none. */
   readonly opened: () => number;
 }
 
@@ -14,11 +15,12 @@ export interface Watching extends AsyncDisposable {
 export async function watchServer(
   url: string,
   options: Partial<WatcherManagerOptions> = {},
+  auth: NatsAuth = { mode: "none" },
 ): Promise<Watching> {
   const link = new NatsLink({
     servers: [url],
     name: "watch-test",
-    auth: { mode: "none" },
+    auth,
     connectTimeoutMs: 5_000,
     maxReconnectAttempts: -1,
     reconnectWaitMs: 100,
@@ -26,6 +28,7 @@ export async function watchServer(
   });
   await link.start();
   const store = new PolicyStore();
+  const buckets = bucketsOf(link);
   let opened = 0;
   const manager = new BucketWatcherManager({
     maxBucketWatchers: 10,
@@ -39,9 +42,10 @@ export async function watchServer(
     ...options,
     store,
     source: {
-      open: (bucket, sink) => {
-        opened++;
-        return new BucketStream(link, bucket, sink);
+      ...buckets,
+      open: (bucket, sink, how) => {
+        if (how?.headersOnly !== true) opened++;
+        return buckets.open(bucket, sink, how);
       },
     },
   });

@@ -41,9 +41,9 @@ describe("where buckets stand in data", () => {
     ]);
   });
 
-  test("N51 S6 what the policy reserves is refused to the root bucket alone", () => {
+  test("N51 S6 what the policy reserves is refused to the root bucket alone", async () => {
     const store = new PolicyStore({ rootBucket: "r" });
-    store.reserve(new ReservedPaths([{ path: ["app", "authz"], owner: "the policy" }]));
+    await store.reserve(new ReservedPaths([{ path: ["app", "authz"], owner: "the policy" }]));
     const root = store.createDocument("r");
     const other = store.createDocument("x");
     for (const key of ["app", "app.authz", "app.authz.allow", "app.other"]) {

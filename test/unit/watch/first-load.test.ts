@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { deferred } from "../../../src/common/async.ts";
 import type { BucketSource } from "../../../src/nats/bucket-source.ts";
+import { infoOf } from "./support/fake-source.ts";
 import { announced, documentOf, makeWatcher, settled } from "./support/make.ts";
 
 describe("the first load", () => {
@@ -165,16 +166,19 @@ describe("the first load", () => {
     const stop = vi.fn<() => void>();
     const source: BucketSource = {
       open: (_bucket, sink) => {
-        sink.opened({ incarnation: "x", keys: 0, bytes: 0 });
+        sink.opened(infoOf());
         sink.entry({
           key: "a",
           operation: "put",
           data: new Uint8Array(9),
           revision: 1,
           createdMs: 0,
+          expiresMs: Infinity,
         });
         return { stop };
       },
+      describe: () => Promise.resolve(infoOf()),
+      onReconnect: () => () => undefined,
     };
     const { watcher, store } = makeWatcher({ source, limits: { maxBucketBytes: 5 } });
     await expect(watcher.start()).rejects.toMatchObject({ code: "BUCKET_OVER_BUDGET" });
@@ -189,6 +193,8 @@ describe("the first load", () => {
         opened();
         throw new Error("out of sockets");
       },
+      describe: () => Promise.resolve(infoOf()),
+      onReconnect: () => () => undefined,
     };
     const { watcher, clock } = makeWatcher({ source, loadTimeoutMs: 10_000 });
     const started = watcher.start();

@@ -105,6 +105,69 @@ describe("after a gap", () => {
     await watcher.stop();
   });
 
+  it("C1 R3 a connection that is back ends the wait for the next stream, but for a cooldown", async () => {
+    const { watcher, source, clock } = await live({ a: 1 });
+    const fail = async (): Promise<void> => {
+      source.last().end("NATS_TIMEOUT");
+      await settled();
+    };
+    for (let failures = 0; failures < 7; failures++) {
+      await fail();
+      while (source.running().length === 0) {
+        clock.advance(1_000);
+        await settled();
+      }
+    }
+    await fail();
+    source.reconnect();
+    await settled();
+    expect(source.running()).toHaveLength(0);
+    clock.advance(500);
+    await settled();
+    expect(source.running()).toHaveLength(1);
+    expect(source.listeners).toBe(0);
+    await watcher.stop();
+  });
+
+  it("C1 R3 gaps that the connection makes wait half a second at most, also when others have waited long", async () => {
+    const { watcher, source, clock } = await live({ a: 1 });
+    for (let failures = 0; failures < 7; failures++) {
+      source.last().end("BUCKET_STREAM_ENDED", "lost");
+      await settled();
+      clock.advance(30_000);
+      await settled();
+    }
+    for (let flap = 0; flap < 6; flap++) {
+      source.last().load({ a: flap });
+      await settled();
+      source.last().end("BUCKET_STREAM_ENDED", "reconnect");
+      await settled();
+      clock.advance(500);
+      await settled();
+      expect(source.running()).toHaveLength(1);
+    }
+    // What the stream itself fails of is slowed down as before.
+    source.last().load({ a: 1 }).end("BUCKET_STREAM_ENDED", "lost");
+    await settled();
+    source.last().load({ a: 1 }).end("BUCKET_STREAM_ENDED", "lost");
+    await settled();
+    clock.advance(500);
+    await settled();
+    expect(source.running()).toHaveLength(0);
+    await watcher.stop();
+  });
+
+  it("C1 a wait for the next stream ends with the watcher", async () => {
+    const { watcher, source } = await live({ a: 1 });
+    source.last().end();
+    await settled();
+    source.last().end();
+    await settled();
+    expect(source.listeners).toBe(1);
+    await watcher.stop();
+    expect(source.listeners).toBe(0);
+  });
+
   it("W5 a stream that has ended is not heard any more, whatever its source still says", async () => {
     const { watcher, store, source } = await live({ a: 1 });
     const old = source.last();

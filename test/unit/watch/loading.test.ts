@@ -163,6 +163,8 @@ describe("loading many buckets", () => {
         loadMs: 250,
         reloads: 0,
         repaired: 0,
+        repairs: {},
+        stale: false,
         evictions: 0,
         pins: 0,
       },

@@ -53,6 +53,7 @@ export function makeManager(
     loadTimeoutMs: 30_000,
     ttlMs: 0,
     missingBucketTtlMs: 10_000,
+    refreshIntervalMs: 0,
     ...rest,
     store,
     source,
@@ -81,6 +82,7 @@ export function makeWatcher(
     clock,
     budget,
     loadTimeoutMs: 30_000,
+    refreshIntervalMs: 0,
     ...options,
   });
   return { store, source, clock, budget, watcher };

@@ -1,5 +1,11 @@
 import { BridgeError, type ErrorCode } from "../../../../src/errors.ts";
-import type { BucketRun, BucketSink, BucketSource } from "../../../../src/nats/bucket-source.ts";
+import type {
+  BucketInfo,
+  BucketRun,
+  BucketSink,
+  BucketSource,
+} from "../../../../src/nats/bucket-source.ts";
+import { infoOf } from "./fake-source.ts";
 
 interface Message {
   readonly key: string;
@@ -20,6 +26,11 @@ class ModelBucket {
 
   constructor(incarnation: string) {
     this.incarnation = incarnation;
+  }
+
+  info(): BucketInfo {
+    const { incarnation, last, revision } = this;
+    return infoOf({ incarnation, keys: last.size, messages: last.size, revision });
   }
 
   get revision(): number {
@@ -91,7 +102,7 @@ class ModelRun implements BucketRun {
     const { bucket } = this;
     if (this.#step === "opening") {
       this.#step = "snapshot";
-      this.#sink.opened({ incarnation: bucket.incarnation, keys: bucket.last.size, bytes: 0 });
+      this.#sink.opened(bucket.info());
       return;
     }
     const message = this.#snapshot.shift() ?? bucket.log[this.#position++];
@@ -116,6 +127,7 @@ class ModelRun implements BucketRun {
       data: new TextEncoder().encode(text ?? ""),
       revision,
       createdMs: 0,
+      expiresMs: Infinity,
     });
   }
 }
@@ -131,6 +143,10 @@ export class ModelBuckets implements BucketSource {
   /** Called whenever a stream may have something to deliver. */
   onBehind: (name: string, deliver: (count: number) => void) => void = () => undefined;
 
+  onReconnect(): () => void {
+    return () => undefined;
+  }
+
   open(name: string, sink: BucketSink): BucketRun {
     if (this.running(name).length > 0) this.doubled.push(name);
     const bucket = this.#buckets.get(name);
@@ -141,6 +157,12 @@ export class ModelBuckets implements BucketSource {
       this.onBehind(name, () => run.end(code));
     } else this.#serve(name, run);
     return run;
+  }
+
+  describe(name: string): Promise<BucketInfo> {
+    const bucket = this.#buckets.get(name);
+    const missing = new BridgeError("BUCKET_NOT_FOUND", name);
+    return bucket === undefined ? Promise.reject(missing) : Promise.resolve(bucket.info());
   }
 
   running(name?: string): ModelRun[] {

@@ -97,6 +97,7 @@ export class Play {
       loadTimeoutMs: LOAD_TIMEOUT_MS,
       ttlMs: 5_000,
       missingBucketTtlMs: 300,
+      refreshIntervalMs: 0,
       logger: {
         ...silentLogger,
         error: (details) => count((details as { code: string }).code),

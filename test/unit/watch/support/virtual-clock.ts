@@ -10,9 +10,15 @@ interface Timer {
 export class VirtualClock implements Clock {
   readonly #timers = new Set<Timer>();
   #now = 1;
+  /** What the machine's clock is ahead of this one. */
+  epochAheadMs = 0;
 
   now(): number {
     return this.#now;
+  }
+
+  epochMs(): number {
+    return this.#now + this.epochAheadMs;
   }
 
   after(ms: number, call: () => void): () => void {

@@ -1,0 +1,130 @@
+import type { BucketEntry, BucketInfo } from "../nats/bucket-source.ts";
+import type { KeyChange } from "../store/bucket-document.ts";
+import type { Clock } from "./clock.ts";
+import { Expiries } from "./expiries.ts";
+import { changeOf } from "./load.ts";
+
+/** Delete markers remembered of one bucket; with more, only a listing tells whether the copy is right. */
+const MAX_MARKERS = 1_000_000;
+
+/** What one stream has said, beside the values: how far it has come, which keys it ended, and what expires when. */
+export class Heard {
+  readonly #clock: Clock;
+  readonly #expiries = new Expiries();
+  readonly #markers = new Map<string, number>();
+  readonly #waiting = new Set<() => void>();
+  /** What the server said when the copy was last known to be right. */
+  #base: BucketInfo | undefined;
+  #sinceBase = 0;
+  #position = 0;
+  #revision = 0;
+  #markersLost = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  opened(info: BucketInfo): void {
+    this.#base = info;
+  }
+
+  /** What an entry changes. One that has expired already is as one that removes its key. */
+  entry(entry: BucketEntry): KeyChange {
+    const { key, revision, operation, expiresMs } = entry;
+    if (revision > this.#base!.revision) this.#sinceBase++;
+    this.#revision = Math.max(this.#revision, revision);
+    this.reached(revision);
+    const expired = expiresMs <= this.#clock.epochMs();
+    this.#expiries.set(key, expired ? Infinity : expiresMs);
+    if (operation === "delete" && !expired) this.#mark(key, revision);
+    else this.#markers.delete(key);
+    return expired ? { key, revision } : changeOf(entry);
+  }
+
+  /** Everything up to this revision has been heard. */
+  reached(revision: number): void {
+    if (revision <= this.#position) return;
+    this.#position = revision;
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** How far the stream has come. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The highest revision of all entries. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What the server said when the copy was last known to be right, or the stream was opened. */
+  get base(): BucketInfo {
+    return this.#base!;
+  }
+
+  /** How many entries have come since {@link base}. */
+  get sinceBase(): number {
+    return this.#sinceBase;
+  }
+
+  /** From now on the copy is known to be what the server describes so. */
+  proved(info: BucketInfo): void {
+    this.#base = info;
+    this.#sinceBase = 0;
+  }
+
+  /** Keys that end with a delete marker; undefined when there are too many to know. */
+  get markers(): number | undefined {
+    return this.#markersLost ? undefined : this.#markers.size;
+  }
+
+  /** At which revision a key was ended; undefined when it was not, or that is not known. */
+  endedAt(key: string): number | undefined {
+    return this.#markers.get(key);
+  }
+
+  /** When the next key expires, in milliseconds since the epoch. */
+  get nextExpiry(): number {
+    return this.#expiries.next;
+  }
+
+  /** Takes out keys whose time has come, at most so many. */
+  expire(max: number): KeyChange[] {
+    const now = this.#clock.epochMs();
+    const expired: KeyChange[] = [];
+    for (let count = 0; count < max; count++) {
+      const key = this.#expiries.take(now);
+      if (key === undefined) break;
+      // A marker has done its work long before.
+      if (!this.#markers.delete(key)) expired.push({ key, revision: this.#revision });
+    }
+    return expired;
+  }
+
+  /** Whether the stream has come to a revision within so many milliseconds; false once the signal aborts. */
+  reaches(revision: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.#position >= revision) end(true);
+      };
+      const giveUp = (): void => end(false);
+      const cancel = this.#clock.after(withinMs, giveUp);
+      const end = (answer: boolean): void => {
+        cancel();
+        this.#waiting.delete(check);
+        signal.removeEventListener("abort", giveUp);
+        resolve(answer);
+      };
+      this.#waiting.add(check);
+      signal.addEventListener("abort", giveUp);
+      if (signal.aborted) giveUp();
+      else check();
+    });
+  }
+
+  #mark(key: string, revision: number): void {
+    if (this.#markers.size < MAX_MARKERS) this.#markers.set(key, revision);
+    else this.#markersLost = true;
+  }
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { BucketWatcher } from "../../../src/watch/bucket-watcher.ts";
+import { FakeSource, infoOf } from "./support/fake-source.ts";
+import { makeWatcher, settled } from "./support/make.ts";
+import type { VirtualClock } from "./support/virtual-clock.ts";
+
+const REFRESH_MS = 1_000;
+const MAX_STALENESS_MS = 2_000;
+
+/** A watcher with so many keys, of a server that counts fewer all the time; listings are what the copy is. */
+async function audited(
+  keys: number,
+  listingMs = 0,
+): Promise<{
+  watcher: BucketWatcher;
+  clock: VirtualClock;
+  listings: () => number;
+  pass: (ms: number) => Promise<void>;
+}> {
+  const entries = Array.from({ length: keys }, (_, index) => `k${index}`);
+  const info = { keys, revision: keys, messages: keys };
+  let listings = 0;
+  const source = new FakeSource((run) => {
+    queueMicrotask(() => {
+      run.opened("first", info);
+      for (const key of entries) run.put(key, 1);
+      if (!run.headersOnly) run.loaded();
+      else {
+        listings++;
+        clock.after(listingMs, () => run.loaded());
+      }
+    });
+  });
+  // As if others than ours came and went.
+  const counted = (): number => keys - Math.floor(clock.now() / 500);
+  source.describe = () => Promise.resolve(infoOf({ ...info, keys: counted() }));
+  const { watcher, clock } = makeWatcher({
+    source,
+    refreshIntervalMs: REFRESH_MS,
+    staleness: { buckets: ["*"], maxStalenessMs: MAX_STALENESS_MS, onStale: "unavailable" },
+  });
+  onTestFinished(() => watcher.stop());
+  await watcher.start();
+  return {
+    watcher,
+    clock,
+    listings: () => listings,
+    async pass(ms) {
+      for (let passed = 0; passed < ms; passed += 50) {
+        clock.advance(50);
+        // The server is there all the time, and says that nothing is left.
+        source
+          .running("b")
+          .find((run) => !run.headersOnly)
+          ?.current();
+        await settled();
+      }
+    },
+  };
+}
+
+describe("an audit whose numbers don't agree", () => {
+  it("C4 makes no small bucket wait for its next listing, however slow the last one was", async () => {
+    const { listings, pass, watcher } = await audited(20, 800);
+    await pass(10 * REFRESH_MS);
+    // Each takes as long as an interval, nearly.
+    expect(listings()).toBeGreaterThanOrEqual(5);
+    expect(watcher.status().state).toBe("live");
+  });
+
+  it("C4 C5 is no proof while a large bucket's next listing is not due: over its budget it is unavailable", async () => {
+    // 50,000 keys are listed every 10 s at most.
+    const { listings, pass, watcher } = await audited(50_000);
+    await pass(REFRESH_MS);
+    expect(watcher.status()).toMatchObject({ state: "live" });
+    expect(watcher.status().doubt).toBeUndefined();
+    await pass(1.5 * REFRESH_MS);
+    expect(listings()).toBe(1);
+    expect(watcher.status().doubt).toContain("counts otherwise");
+    await pass(MAX_STALENESS_MS);
+    expect(watcher.status().lastError).toContain("over its budget");
+  });
+
+  it("C4 a purge right after the listing does not pass for messages that are not ours", async () => {
+    const info = { keys: 21, revision: 20, messages: 21 };
+    let purged = false;
+    let listings = 0;
+    const source = new FakeSource((run) => {
+      queueMicrotask(() => {
+        run.opened("first", info);
+        if (!purged) for (let key = 0; key < 20; key++) run.put(`k${key}`, 1, key + 1);
+        run.loaded(20);
+        // A message that is no key of ours makes a listing due; as soon as that is made, all the keys go.
+        if (run.headersOnly) purged = ++listings > 0;
+      });
+    });
+    source.describe = () => Promise.resolve(infoOf({ ...info, keys: purged ? 1 : 21 }));
+    const { watcher, store, clock } = makeWatcher({ source, refreshIntervalMs: REFRESH_MS });
+    onTestFinished(() => watcher.stop());
+    await watcher.start();
+    expect(store.bucket("b")?.keys).toBe(20);
+    for (let audits = 0; audits < 4; audits++) {
+      clock.advance(1.1 * REFRESH_MS);
+      await settled();
+    }
+    expect(listings).toBeGreaterThan(1);
+    expect(store.bucket("b")?.keys).toBe(0);
+    expect(watcher.status().repairs).toEqual({ vanished: 1 });
+  });
+});
