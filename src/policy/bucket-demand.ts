@@ -2,7 +2,7 @@ import type { BridgeError } from "../errors.ts";
 
 /** What a policy may be told about a bucket. */
 export interface BucketState {
-  readonly state: "live" | "recovering" | "loading" | "unwatched";
+  readonly state: "live" | "recovering" | "stale" | "unwatched";
   readonly revision?: number;
   readonly ageMs?: number;
 }
@@ -17,7 +17,9 @@ export interface BucketDemand {
   load(bucket: string): Promise<void>;
   /** Keeps a bucket from being evicted until the answer is called. */
   pin(bucket: string): () => void;
-  /** Why the bucket could not be watched a short while ago. */
+  /** Why the bucket could not be watched a short while ago, or may not be seen at the moment. */
   recentFailure(bucket: string): BridgeError | undefined;
+  /** Why one of the buckets that are watched can't be had at the moment (`on_stale: unavailable`), if that is so. */
+  unavailable(): BridgeError | undefined;
   state(bucket: string): BucketState;
 }

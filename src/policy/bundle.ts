@@ -1,194 +1,156 @@
 import { readFile, stat } from "node:fs/promises";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
-import { extract, type Header } from "tar-stream";
 import { parse as parseYaml } from "yaml";
-import {
-  isDeeperThan,
-  isObjectText,
-  MAX_JSON_DEPTH,
-  mergeObjects,
-  objectText,
-  parseJsonText,
-  repairSurrogates,
-} from "../common/json-text.ts";
+import { SplitError } from "../common/json-split.ts";
+import { MAX_JSON_DEPTH, objectText, repairSurrogates } from "../common/json-text.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
+import { BaseData } from "./base-data.ts";
+import {
+  type BundleFiles,
+  type BundleLimits,
+  invalid,
+  MAX_BUNDLE_BYTES,
+  safePath,
+  tooLarge,
+  unpackBundle,
+} from "./bundle-files.ts";
+import { checkOwnRoots, type Root, rootOf } from "./roots.ts";
 
-/** A policy ready to be activated. */
+/** A policy, data, or both, ready to be activated. */
 export interface Bundle {
   /** From the manifest; empty when it names none. */
   readonly revision: string;
   /** The paths of `data` that the bundle owns, from the manifest; `[""]` (all) when it names none. */
   readonly roots: readonly string[];
-  readonly wasm: Uint8Array;
-  /** The bundle's own data, as the JSON text of an object. */
-  readonly data: string;
+  /** The policy; undefined where the bundle brings only data. */
+  readonly wasm: Uint8Array | undefined;
+  /** The bundle's own data. */
+  readonly data: BaseData;
   /** Paths of the packages whose Rego the bundle carries. */
   readonly packages: readonly (readonly string[])[];
 }
 
-export interface BundleLimits {
-  /** Bytes of the archive, unpacked. Default 256 MiB. */
-  readonly maxBytes?: number;
-  /** Files in the archive. Default 10,000. */
-  readonly maxEntries?: number;
-}
-
-const MAX_BYTES = 256 * 2 ** 20;
-const MAX_ENTRIES = 10_000;
 const WASM_MAGIC = "\0asm";
-const GZIP_MAGIC = 0x1f8b;
 
 /**
  * Reads a bundle file: an archive as `opa build -t wasm` writes it, or a plain `.wasm` module.
  * Throws `BUNDLE_UNREADABLE` or `BUNDLE_INVALID`.
  */
 export async function readBundle(file: string, limits: BundleLimits = {}): Promise<Bundle> {
-  let bytes: Buffer;
+  return parseBundle(await readBundleFile(file, limits), file, limits);
+}
+
+/** A bundle file's bytes, if they aren't too many. Throws `BUNDLE_UNREADABLE` or `BUNDLE_INVALID`. */
+export async function readBundleFile(file: string, limits: BundleLimits = {}): Promise<Buffer> {
+  const { maxBytes = MAX_BUNDLE_BYTES } = limits;
   try {
     // Looked at first: a file that is too large is not even read.
     const { size } = await stat(file);
-    if (size > (limits.maxBytes ?? MAX_BYTES)) throw tooLarge(file, limits.maxBytes ?? MAX_BYTES);
-    bytes = await readFile(file);
+    if (size > maxBytes) throw tooLarge(file, maxBytes);
+    return await readFile(file);
   } catch (error) {
-    if (error instanceof BridgeError) throw error;
-    throw new BridgeError(
-      "BUNDLE_UNREADABLE",
-      `The bundle ${quote(file)} can't be read (${(error as NodeJS.ErrnoException).code}); check the path and its permissions.`,
-      { cause: error },
-    );
+    throw error instanceof BridgeError ? error : unreadable(file, error);
   }
-  return parseBundle(bytes, file, limits);
+}
+
+/** The system does not let a bundle be read. */
+export function unreadable(file: string, error: unknown): BridgeError {
+  return new BridgeError(
+    "BUNDLE_UNREADABLE",
+    `The bundle ${quote(file)} can't be read (${(error as NodeJS.ErrnoException).code}); check the path and its permissions.`,
+    { cause: error },
+  );
 }
 
 /** As {@link readBundle}, for bytes; `name` stands for them in messages. */
 export async function parseBundle(
   bytes: Buffer,
   name: string,
-  { maxBytes = MAX_BYTES, maxEntries = MAX_ENTRIES }: BundleLimits = {},
+  limits: BundleLimits = {},
 ): Promise<Bundle> {
-  if (bytes.toString("latin1", 0, 4) === WASM_MAGIC) {
-    checkModule(bytes, name);
-    return { revision: "", roots: [""], wasm: bytes, data: "{}", packages: [] };
-  }
-  if (bytes.length < 2 || bytes.readUInt16BE(0) !== GZIP_MAGIC) {
-    throw new BridgeError(
-      "BUNDLE_UNREADABLE",
-      `${quote(name)} is neither a bundle (tar.gz) nor a WebAssembly module; make one with: nats-opa-bridge build ./policies -e PATH`,
-    );
-  }
-  const files = await unpack(bytes, name, maxBytes, maxEntries);
-  return assemble(files, name);
+  return assembleBundle(await bundleFilesOf(bytes, name, limits), name);
 }
 
-async function unpack(
+/** The files of an archive; a plain module is a bundle of one file. */
+export async function bundleFilesOf(
   bytes: Buffer,
   name: string,
-  maxBytes: number,
-  maxEntries: number,
-): Promise<Map<string, Buffer>> {
-  const files = new Map<string, Buffer>();
-  const archive = extract();
-  // Everything that comes out of the archive counts, headers and padding too: none of it may be without end.
-  const metered = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let total = 0;
-    for await (const chunk of source) {
-      total += chunk.length;
-      if (total > maxBytes) throw tooLarge(name, maxBytes);
-      yield chunk;
-    }
-  };
-  const unpacked = pipeline(Readable.from([bytes]), createGunzip(), metered, archive);
-  // What goes wrong there ends the archive, and is thrown by the loop below.
-  unpacked.catch(() => undefined);
-  let entries = 0;
-  try {
-    for await (const entry of archive) {
-      const { header } = entry;
-      if (++entries > maxEntries)
-        throw invalid(name, `it has more than ${maxEntries} entries`, "make it smaller");
-      const path = checkedPath(header, name);
-      // The size that it claims is enough to refuse it, before there is anything to keep.
-      if ((header.size ?? 0) > maxBytes) throw tooLarge(name, maxBytes);
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
-      if (header.type === "file") files.set(path, Buffer.concat(chunks));
-    }
-    await unpacked;
-  } catch (error) {
-    if (error instanceof BridgeError) throw error;
-    throw new BridgeError(
-      "BUNDLE_UNREADABLE",
-      `The bundle ${quote(name)} is damaged (${messageOf(error)}); build or copy it again.`,
-      { cause: error },
-    );
-  }
-  return files;
+  limits: BundleLimits,
+): Promise<BundleFiles> {
+  if (bytes.toString("latin1", 0, 4) === WASM_MAGIC) return new Map([[MODULE, bytes]]);
+  return unpackBundle(bytes, name, limits);
 }
 
-function checkedPath({ name: path, type }: Header, name: string): string {
-  if (type === "symlink" || type === "link") {
-    throw invalid(name, `it has a link, ${quote(path)}`, "pack files only");
-  }
-  return safePath(path, name);
-}
+const MODULE = "policy.wasm";
 
-/** `opa build` writes names with a leading slash; nothing may lead out of the archive. */
-function safePath(path: string, name: string): string {
-  const segments = path.split("/").filter((segment) => segment !== "" && segment !== ".");
-  if (segments.includes("..")) {
-    throw invalid(name, `it has a path that leads out of it, ${quote(path)}`, "pack it anew");
+/** Makes a bundle of its files. Throws `BUNDLE_INVALID`. */
+export async function assembleBundle(files: BundleFiles, name: string): Promise<Bundle> {
+  if (files.has("patch.json")) {
+    throw invalid(name, "it is a delta bundle", "serve whole bundles");
   }
-  return segments.join("/");
-}
-
-function assemble(files: ReadonlyMap<string, Buffer>, name: string): Bundle {
   const manifest = readManifest(files.get(".manifest"), name);
-  const modules = [...files.keys()].filter((path) => path.split("/").at(-1) === "policy.wasm");
-  const module = manifest.module ?? modules[0];
-  const wasm = module === undefined ? undefined : files.get(module);
-  if (wasm === undefined) {
-    throw invalid(
-      name,
-      `it has no ${module ?? "policy.wasm"}`,
-      "build it with: nats-opa-bridge build ./policies -e PATH",
-    );
-  }
-  checkModule(wasm, name);
-  const data: string[] = [];
+  const wasm = await moduleOf(files, manifest.module, name);
+  const data: BaseData[] = [];
   const packages: string[][] = [];
   for (const [path, content] of files) {
     const folders = path.split("/");
     const file = folders.pop()!;
     if (file === "data.json" || file === "data.yaml" || file === "data.yml") {
-      data.push(nest(folders, readData(content, path, name)));
+      data.push((await readData(content, path, name)).under(folders));
     } else if (file.endsWith(".rego")) {
       const packagePath = packageOf(content.toString("utf8"));
       if (packagePath !== undefined) packages.push(packagePath);
     }
   }
   const { revision, roots } = manifest;
-  return { revision, roots, wasm, data: mergeAll(data), packages };
+  const bundle: Bundle = { revision, roots, wasm, data: BaseData.merge(data), packages };
+  const problem = checkOwnRoots(bundle, manifest.entrypoints);
+  if (problem !== undefined) throw invalid(name, problem, "correct the roots in its .manifest");
+  return bundle;
 }
 
-function checkModule(wasm: Buffer, name: string): void {
-  if (WebAssembly.validate(wasm as BufferSource)) return;
-  throw invalid(name, "its policy is not a WebAssembly module", "build or copy it again");
-}
-
-/** Two by two, so that thousands of small files don't each cost the time of all before them. */
-function mergeAll(texts: readonly string[]): string {
-  if (texts.length < 2) return texts[0] ?? "{}";
-  const half = texts.length >> 1;
-  return mergeObjects(mergeAll(texts.slice(0, half)), mergeAll(texts.slice(half)));
-}
-
-function readManifest(
-  content: Buffer | undefined,
+/** Its policy; a bundle without one, and without Rego that one should have been made of, is data only. */
+async function moduleOf(
+  files: BundleFiles,
+  named: string | undefined,
   name: string,
-): { revision: string; roots: string[]; module?: string } {
-  if (content === undefined) return { revision: "", roots: [""] };
+): Promise<Buffer | undefined> {
+  const paths = [...files.keys()];
+  const path = named ?? paths.find((path) => path.split("/").at(-1) === MODULE);
+  const wasm = path === undefined ? undefined : files.get(path);
+  if (wasm !== undefined) {
+    await checkModule(wasm, name);
+    return wasm;
+  }
+  const isData = paths.some((path) => /(?:^|\/)(?:data\.(?:json|ya?ml)|\.manifest)$/.test(path));
+  if (path === undefined && isData && !paths.some((path) => path.endsWith(".rego"))) {
+    return undefined;
+  }
+  throw invalid(
+    name,
+    `it has no ${path ?? MODULE}`,
+    "build it with: nats-opa-bridge build ./policies -e PATH",
+  );
+}
+
+/** Compiled on another thread: it may take a while, and is not lost, because the engine keeps what it has compiled. */
+async function checkModule(wasm: Buffer, name: string): Promise<void> {
+  try {
+    await WebAssembly.compile(wasm as BufferSource);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.CompileError)) throw error;
+    throw invalid(name, "its policy is not a WebAssembly module", "build or copy it again");
+  }
+}
+
+interface Manifest {
+  readonly revision: string;
+  readonly roots: string[];
+  readonly entrypoints: readonly Root[];
+  readonly module?: string;
+}
+
+function readManifest(content: Buffer | undefined, name: string): Manifest {
+  if (content === undefined) return { revision: "", roots: [""], entrypoints: [] };
   let manifest: unknown;
   try {
     manifest = JSON.parse(textOf(content));
@@ -209,7 +171,16 @@ function readManifest(
   if (others.length > 0) {
     throw invalid(name, `it has ${others.length + 1} modules`, "build all entrypoints into one");
   }
-  return { revision, roots, ...(module !== undefined && { module }) };
+  const entrypoints = (wasm as readonly Readonly<Record<string, unknown>>[])
+    .map((item) => item["entrypoint"])
+    .filter((entrypoint) => entrypoint !== undefined);
+  if (!isTexts(entrypoints)) throw wrong("wasm");
+  return {
+    revision,
+    roots,
+    entrypoints: entrypoints.map(rootOf),
+    ...(module !== undefined && { module }),
+  };
 }
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -221,43 +192,33 @@ function isTexts(value: unknown): value is string[] {
 }
 
 /** Throws where the bytes are not UTF-8. */
-function textOf(content: Buffer): string {
+export function textOf(content: Buffer): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(content);
 }
 
-function readData(content: Buffer, path: string, name: string): string {
+async function readData(content: Buffer, path: string, name: string): Promise<BaseData> {
   const isJson = path.endsWith(".json");
-  let text: string | undefined;
+  const maxDepth = MAX_JSON_DEPTH - path.split("/").length + 1;
   try {
-    text = isJson ? jsonOf(textOf(content)) : yamlToJson(textOf(content));
+    const text = textOf(content);
+    return await BaseData.parse(isJson ? text : yamlToJson(text), undefined, maxDepth);
   } catch (error) {
+    const problem = error instanceof SplitError ? error.problem : "syntax";
+    if (problem === "not-object") {
+      const remedy = "data files hold one JSON object";
+      throw invalid(name, `${quote(path)} does not hold an object`, remedy);
+    }
+    if (problem === "too-deep") {
+      const what = `${quote(path)} is nested deeper than ${MAX_JSON_DEPTH} levels`;
+      throw invalid(name, what, "flatten it");
+    }
     const format = isJson ? "JSON" : "YAML";
     throw invalid(name, `${quote(path)} is not ${format} (${messageOf(error)})`, "correct it");
   }
-  if (!isObjectText(text)) {
-    throw invalid(
-      name,
-      `${quote(path)} does not hold an object`,
-      "data files hold one JSON object",
-    );
-  }
-  if (isDeeperThan(text, MAX_JSON_DEPTH - path.split("/").length)) {
-    throw invalid(
-      name,
-      `${quote(path)} is nested deeper than ${MAX_JSON_DEPTH} levels`,
-      "flatten it",
-    );
-  }
-  return text;
-}
-
-function jsonOf(text: string): string {
-  JSON.parse(text);
-  return parseJsonText(text)!;
 }
 
 /** An empty file is an object without fields. Integers keep their digits, whatever their size. */
-function yamlToJson(text: string): string {
+export function yamlToJson(text: string): string {
   const value: unknown = parseYaml(text, { intAsBigInt: true, logLevel: "error" }) ?? {};
   return repairSurrogates(jsonText(value));
 }
@@ -271,25 +232,10 @@ function jsonText(value: unknown): string {
   return JSON.stringify(value) ?? "null";
 }
 
-function nest(folders: readonly string[], text: string): string {
-  return folders.reduceRight((inner, folder) => objectText([[folder, inner]]), text);
-}
-
 /** The path of a module's package: `package a.b["c-d"]` → a, b, c-d. */
 function packageOf(rego: string): string[] | undefined {
   const reference = /^[ \t]*package[ \t]+([^\s#;]+)/m.exec(rego)?.[1];
   if (reference === undefined) return undefined;
   const segments = reference.matchAll(/\["([^"]*)"\]|([^.[\]]+)/g);
   return [...segments].map(([, quoted, plain]) => quoted ?? plain!);
-}
-
-function tooLarge(name: string, maxBytes: number): BridgeError {
-  return invalid(name, `it unpacks to more than ${maxBytes} bytes`, "make it smaller");
-}
-
-function invalid(name: string, what: string, remedy: string): BridgeError {
-  return new BridgeError(
-    "BUNDLE_INVALID",
-    `The bundle ${quote(name)} can't be used: ${what}; ${remedy}.`,
-  );
 }

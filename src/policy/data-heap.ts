@@ -5,8 +5,22 @@ const OK = 0;
 /** Room for what JSON text becomes on the heap, in bytes for each of its own: `[1,1,…]` is the worst case. */
 const GROWTH = 32;
 const SLACK_BYTES = 65_536;
+/** Blocks of more bytes than this have one list of free blocks, whatever their size. */
+const LARGE_BLOCK = 129;
+/** What bringing back freed blocks may cost each session on average, in milliseconds. */
+const RECLAIM_MS = 0.04;
+const MOST_SKIPPED = 100;
 /** OPA's `opa_object_t`: its type, where its table is, the table's size, and how many fields there are. */
 const OBJECT_BYTES = 16;
+const TABLE_FIELD = 4;
+const TABLE_SIZE_FIELD = 8;
+const POINTER_BYTES = 4;
+/** An object's table is made twice as large when more than this share of it is taken. */
+const TABLE_LOAD = 0.7;
+/** Tables for fewer fields than this grow fast enough. */
+const WIDE_FIELDS = 256;
+/** Room in a new table for fields that come later. */
+const TABLE_RESERVE = 1.25;
 
 /** The calls of OPA's ABI 1.3 that keep freed blocks from one session to the next. */
 type HeapCalls = Required<
@@ -24,9 +38,12 @@ type HeapCalls = Required<
 export class DataHeap {
   readonly #instance: WasmInstance;
   readonly #calls: HeapCalls;
-  readonly #canSwap: boolean;
+  /** How many sessions end before blocks are brought back again. */
+  #reclaimIn = 0;
+  /** Whether objects are laid out as expected. */
+  readonly #knowsObjects: boolean;
 
-  /** Whether an instance's module has what this needs (ABI 1.3, OPA 0.61 and later). */
+  /** Whether an instance's module has what this needs (ABI 1.3, OPA 0.53 and later). */
   static supports({ minorVersion, exports }: WasmInstance): boolean {
     return (
       minorVersion >= 3 &&
@@ -38,7 +55,7 @@ export class DataHeap {
   constructor(instance: WasmInstance) {
     this.#instance = instance;
     this.#calls = instance.exports as HeapCalls;
-    this.#canSwap = this.session(() => this.#objectsCanSwap());
+    this.#knowsObjects = this.session(() => this.#tryObjects());
   }
 
   /** Bytes from the start of memory to where the data ends. */
@@ -55,7 +72,9 @@ export class DataHeap {
     exports.opa_heap_ptr_set(this.#instance.dataEnd);
     this.#calls.opa_heap_blocks_restore();
     try {
-      return change();
+      const result = change();
+      this.#reclaim();
+      return result;
     } catch (error) {
       this.#instance.restoreStack();
       throw error;
@@ -63,6 +82,23 @@ export class DataHeap {
       this.#calls.opa_heap_blocks_stash();
       this.#instance.dataEnd = exports.opa_heap_ptr_get();
     }
+  }
+
+  /**
+   * Large blocks that OPA frees with a value wait in a list of their own until the next large block is asked for,
+   * and what is in that list when the session ends is lost. Asking for one brings them back.
+   *
+   * It takes time in proportion to the number of holes. Where that is long it is done less often: what is lost
+   * meanwhile makes the data grow, until it is put into a new instance.
+   */
+  #reclaim(): void {
+    const { memory, exports } = this.#instance;
+    if (this.#reclaimIn-- > 0) return;
+    if (exports.opa_heap_ptr_get() + SLACK_BYTES > memory.size) return;
+    const start = performance.now();
+    exports.opa_free(exports.opa_malloc(LARGE_BLOCK));
+    const ms = performance.now() - start;
+    this.#reclaimIn = Math.min(Math.floor(ms / RECLAIM_MS), MOST_SKIPPED);
   }
 
   /** A new value from JSON text, not yet part of anything. Within a session. */
@@ -114,7 +150,7 @@ export class DataHeap {
    * place takes time in proportion to it. Undefined where the module's objects are not laid out as expected.
    */
   takeContent(address: number): number | undefined {
-    if (!this.#canSwap) return undefined;
+    if (!this.#knowsObjects) return undefined;
     const empty = this.parse("{}");
     this.#instance.memory.swap(address, empty, OBJECT_BYTES);
     return empty;
@@ -125,19 +161,55 @@ export class DataHeap {
     this.#instance.exports.opa_value_free(value);
   }
 
+  /**
+   * A new empty object with room for so many fields, not yet part of anything. OPA's own grow as fields come, and
+   * to make a table of 100,000 twice as large takes 10 ms in one step.
+   */
+  newObject(fields: number): number {
+    const object = this.parse("{}");
+    if (fields >= WIDE_FIELDS && this.#knowsObjects) this.#widen(object, fields);
+    return object;
+  }
+
+  #widen(object: number, fields: number): void {
+    const { memory, exports } = this.#instance;
+    const size = Math.ceil((fields * TABLE_RESERVE) / TABLE_LOAD);
+    memory.ensure(exports.opa_heap_ptr_get() + size * POINTER_BYTES + SLACK_BYTES);
+    const table = exports.opa_malloc(size * POINTER_BYTES);
+    memory.clear(table, size * POINTER_BYTES);
+    exports.opa_free(memory.getUint32(object + TABLE_FIELD));
+    memory.setUint32(object + TABLE_FIELD, table);
+    memory.setUint32(object + TABLE_SIZE_FIELD, size);
+  }
+
   /** The layout is no part of OPA's ABI, so it is tried out before it is relied on. */
-  #objectsCanSwap(): boolean {
-    const full = this.parse('{"a":{"b":1},"c":"d"}');
+  #tryObjects(): boolean {
+    const text = '{"a":{"b":1},"c":"d"}';
+    const full = this.parse(text);
     const empty = this.parse("{}");
     this.#instance.memory.swap(full, empty, OBJECT_BYTES);
-    const swapped =
-      this.#instance.dump(full) === "{}" &&
-      JSON.stringify(JSON.parse(this.#instance.dump(empty)), ["a", "b", "c"]) ===
-        '{"a":{"b":1},"c":"d"}';
+    const swapped = this.#dumps(full, "{}") && this.#dumps(empty, text);
     // Back again, so that whatever this has come to can be freed as it was made.
     if (!swapped) this.#instance.memory.swap(full, empty, OBJECT_BYTES);
     this.free(full);
     this.free(empty);
-    return swapped;
+    return swapped && this.#tryWidening(text);
+  }
+
+  #tryWidening(text: string): boolean {
+    const object = this.parse("{}");
+    this.#widen(object, WIDE_FIELDS);
+    if (!this.#dumps(object, "{}")) return false;
+    for (const [name, value] of Object.entries(JSON.parse(text) as object)) {
+      this.put(object, [name], JSON.stringify(value));
+    }
+    const widened = this.#dumps(object, text);
+    this.free(object);
+    return widened;
+  }
+
+  #dumps(value: number, text: string): boolean {
+    const names = ["a", "b", "c"];
+    return JSON.stringify(JSON.parse(this.#instance.dump(value)), names) === text;
   }
 }

@@ -2,13 +2,27 @@ import { Mutex } from "async-mutex";
 import { within } from "../common/async.ts";
 import { isDeeperThan, MAX_JSON_DEPTH, textAt } from "../common/json-text.ts";
 import type { Logger } from "../common/logger.ts";
-import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
+import type { Slices } from "../common/slices.ts";
+import { BridgeError, isBridgeError, messageOf } from "../errors.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { BucketDemand } from "./bucket-demand.ts";
 import type { BuiltinRegistry } from "./builtins/registry.ts";
 import { natsKvBuiltins } from "./builtins/nats-kv.ts";
+import { type BuiltinAnswers, noting } from "./builtin-answers.ts";
+import { outboundBuiltins } from "./builtins/outbound.ts";
+import { standardBuiltins } from "./builtins/standard.ts";
 import type { Bundle } from "./bundle.ts";
-import { Policy } from "./policy.ts";
+import {
+  type AskedFacts,
+  bucketsAt,
+  noteBuckets,
+  readsAllBuckets,
+  timed,
+} from "./decision-facts.ts";
+import { DEFAULT_LIMITS, type EvaluationLimits } from "./evaluation-bounds.ts";
+import type { Policy, PolicyOptions } from "./policy.ts";
+import { PolicySet } from "./policy-set.ts";
+import type { OutboundOptions } from "./outbound/rules.ts";
 import { Query, Suspension } from "./query.ts";
 
 export interface PolicyEngineOptions {
@@ -16,12 +30,16 @@ export interface PolicyEngineOptions {
   readonly demand: BucketDemand;
   /** How long a decision may wait for buckets, in milliseconds. */
   readonly queryTimeoutMs: number;
+  /** Where policies may reach to by `http.send` and `net.lookup_ip_addr`. Default: nowhere, they don't have them. */
+  readonly outbound?: OutboundOptions;
   /** How many times a decision may wait for buckets. Default 32. */
   readonly maxSuspensions?: number;
   /** The most that a policy's memory may grow to, in bytes. Default 4 GiB, WebAssembly's own limit. */
   readonly maxMemoryBytes?: number;
-  /** How long a slice of a load may keep other decisions waiting, in milliseconds. Default 1. */
-  readonly sliceMs?: number;
+  /** What the evaluations of one decision may take. Default: 1 s and 256 MiB. */
+  readonly limits?: Partial<EvaluationLimits>;
+  /** Runs what takes long. Default: the process's own. */
+  readonly slices?: Slices;
   /** Told when a bucket has outgrown the policy's memory; it should be unmounted. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
   readonly logger?: Logger;
@@ -30,6 +48,10 @@ export interface PolicyEngineOptions {
 export interface DecideOptions {
   /** Builtin failures are the decision's error instead of undefined. Default false. */
   readonly strictBuiltinErrors?: boolean | undefined;
+  /** Filled in with how the decision was made; without `revisions`, only the times. Default: nobody asks. */
+  readonly facts?: AskedFacts | undefined;
+  /** Notes what builtins that are not deterministic have answered. Default: nobody asks. */
+  readonly builtinAnswers?: BuiltinAnswers | undefined;
 }
 
 const MAX_WASM_BYTES = 4 * 1024 ** 3;
@@ -39,31 +61,48 @@ export class PolicyEngine {
   readonly #options: PolicyEngineOptions;
   readonly #builtins: BuiltinRegistry;
   readonly #activations = new Mutex();
-  #policy: Policy | undefined;
+  #set: PolicySet | undefined;
+  #closed = false;
+  #suspended = 0;
 
   constructor(options: PolicyEngineOptions) {
     this.#options = options;
-    this.#builtins = new Map(natsKvBuiltins(options.store, options.demand));
+    this.#builtins = new Map(
+      noting([
+        ...standardBuiltins(),
+        ...natsKvBuiltins(options.store, options.demand),
+        ...(options.outbound === undefined ? [] : outboundBuiltins(options.outbound)),
+      ]),
+    );
   }
 
-  /** The policy that answers now. */
-  get policy(): Policy | undefined {
-    return this.#policy;
+  /** How many decisions wait for buckets now. */
+  get suspended(): number {
+    return this.#suspended;
+  }
+
+  /** The bundles that answer now. */
+  get policy(): PolicySet | undefined {
+    return this.#set;
   }
 
   /**
-   * Prepares a bundle beside the running one and lets it take over between two decisions. When it throws
-   * (`BUNDLE_INVALID`, `POLICY_ABI`, `POLICY_BUILTIN_MISSING`), the old one goes on.
+   * Prepares a bundle beside those that run, and lets it take over between two decisions, in the place of the one
+   * that has its name. When it rejects (`BUNDLE_ROOTS`, `BUNDLE_INVALID`, `POLICY_ABI`, `POLICY_BUILTIN_MISSING`,
+   * `BUCKET_OVER_BUDGET`), everything goes on as before.
    */
-  async activate(bundle: Bundle): Promise<void> {
-    await this.#activations.runExclusive(() => this.#replace(bundle));
+  async activate(bundle: Bundle, name = "bundle"): Promise<void> {
+    await this.#activations.runExclusive(() =>
+      this.#replace(new Map(this.#set?.bundles).set(name, bundle)),
+    );
   }
 
   /**
    * The JSON text of the document at a path of `data` (`authz/allow`), undefined where it is undefined.
    * `input` is JSON text, undefined where there is none.
    *
-   * Rejects with `INPUT_INVALID`, `EVALUATION_FAILED`, `QUERY_TIMEOUT` or `BRIDGE_STOPPING`.
+   * Rejects with `INPUT_INVALID`, `EVALUATION_*`, `QUERY_TIMEOUT`, `BUCKET_UNAVAILABLE` or
+   * `BRIDGE_STOPPING`.
    */
   async decide(
     path: string | readonly string[],
@@ -71,8 +110,9 @@ export class PolicyEngine {
     options: DecideOptions = {},
   ): Promise<string | undefined> {
     // The one that it began with, whatever is activated while the decision waits.
-    const policy = this.#policy;
-    if (policy === undefined) {
+    if (this.#closed) throw new BridgeError("BRIDGE_STOPPING", "The bridge has stopped.");
+    const set = this.#set;
+    if (set === undefined) {
       throw new BridgeError("EVALUATION_FAILED", "No policy is active; give a bundle first.");
     }
     if (input !== undefined && isDeeperThan(input, MAX_JSON_DEPTH)) {
@@ -81,12 +121,26 @@ export class PolicyEngine {
         `The input is nested deeper than ${MAX_JSON_DEPTH} levels; flatten it.`,
       );
     }
-    const target = policy.target(path);
-    if (target.entrypoint === undefined) return policy.baseDocument(target.rest);
-    const query = new Query(options.strictBuiltinErrors === true);
+    const { store, demand } = this.#options;
+    // Every decision may use what stands at the top of the data.
+    if (store.rootBucket !== undefined) this.#refuseUnavailable(store.rootBucket);
+    const target = set.target(path);
+    const { facts } = options;
+    if (facts?.revisions) facts.bundles = set.revisions;
+    if (target.entrypoint === undefined) {
+      const read = bucketsAt(store, target.rest);
+      for (const bucket of read) this.#refuseUnavailable(bucket);
+      const missing = readsAllBuckets(target.rest) ? demand.unavailable() : undefined;
+      // What is there would look like all there is.
+      if (missing !== undefined) throw missing;
+      noteBuckets(facts, store, demand, read);
+      return set.baseDocument(target.rest);
+    }
+    const { policy, number } = target.entrypoint;
+    const query = new Query(options.strictBuiltinErrors === true, options.builtinAnswers);
     policy.retain();
     try {
-      const document = await this.#evaluate(policy, target.entrypoint, input, query);
+      const document = await this.#evaluate(policy, number, input, query, facts);
       return document === undefined ? undefined : textAt(document, target.rest);
     } finally {
       query.end();
@@ -94,27 +148,46 @@ export class PolicyEngine {
     }
   }
 
-  async #replace(bundle: Bundle): Promise<void> {
-    const { store, maxMemoryBytes = MAX_WASM_BYTES, sliceMs, onOverBudget, logger } = this.#options;
-    const policy = await Policy.load(bundle, {
+  #refuseUnavailable(bucket: string): void {
+    const { store, demand } = this.#options;
+    if (store.hasBucket(bucket)) return;
+    const reason = demand.recentFailure(bucket);
+    if (reason?.code === "BUCKET_UNAVAILABLE") throw reason;
+  }
+
+  /** Ends the work on the policy's data that goes on behind decisions. Call it when the store is at its end. */
+  close(): void {
+    this.#closed = true;
+    this.#set?.retire();
+  }
+
+  async #replace(bundles: ReadonlyMap<string, Bundle>, worn?: Policy): Promise<void> {
+    const { store, maxMemoryBytes = MAX_WASM_BYTES, slices, onOverBudget, logger } = this.#options;
+    const options: PolicyOptions = {
       store,
       builtins: this.#builtins,
       maxMemoryBytes,
-      sliceMs,
+      limits: { ...DEFAULT_LIMITS, ...this.#options.limits },
+      slices,
       onOverBudget,
-      onWornOut: (worn) => this.#renew(worn),
+      onWornOut: (policy) => this.#renew(policy),
       logger,
+    };
+    const before = this.#set;
+    const set = await PolicySet.load(bundles, options, before, worn);
+    // What the root bucket may hold changes in the same step as who answers.
+    await store.reserve(set.reservedPaths, () => {
+      this.#set = set;
     });
-    store.reserve(policy.reservedPaths);
-    this.#policy?.retire();
-    this.#policy = policy;
+    before?.retire(set);
+    if (this.#closed) set.retire();
   }
 
   /** Puts the same policy and its data into a new instance, beside the one that goes on meanwhile. */
   #renew(worn: Policy): void {
     void this.#activations
       .runExclusive(async () => {
-        if (this.#policy === worn) await this.#replace(worn.bundle);
+        if (this.#set?.has(worn) === true) await this.#replace(this.#set.bundles, worn);
       })
       .catch((error: unknown) => {
         this.#options.logger?.error({}, `the policy could not be renewed: ${messageOf(error)}`);
@@ -126,43 +199,43 @@ export class PolicyEngine {
     entrypoint: number,
     input: string | undefined,
     query: Query,
+    facts: AskedFacts | undefined,
   ): Promise<string | undefined> {
-    const { queryTimeoutMs, maxSuspensions = 32 } = this.#options;
+    const { store, demand, queryTimeoutMs, maxSuspensions = 32 } = this.#options;
     let deadline: number | undefined;
     for (let suspensions = 0; ; suspensions++) {
       try {
-        const result = policy.evaluate(entrypoint, input, query);
+        const evaluate = (): string | undefined => policy.evaluate(entrypoint, input, query);
+        const result = facts === undefined ? evaluate() : timed(facts, evaluate);
+        noteBuckets(facts, store, demand, query.asked);
         if (query.strict && query.failure !== undefined) throw builtinError(query.failure);
         return result;
       } catch (error) {
         if (!(error instanceof Suspension)) throw evaluationError(error);
         deadline ??= performance.now() + queryTimeoutMs;
-        if (suspensions >= maxSuspensions) throw timeout(error.bucket, `${maxSuspensions} times`);
-        await this.#settle(error.bucket, deadline, query);
+        if (suspensions >= maxSuspensions) throw timeout(error.what, `${maxSuspensions} times`);
+        const since = performance.now();
+        this.#suspended++;
+        await this.#settle(error, deadline).finally(() => this.#suspended--);
+        if (facts) {
+          facts.suspensions++;
+          facts.waitMs += performance.now() - since;
+        }
       }
     }
   }
 
-  /** Waits until a bucket is there, or is known not to be had for this query. */
-  async #settle(bucket: string, deadline: number, query: Query): Promise<void> {
-    const { demand, queryTimeoutMs } = this.#options;
+  async #settle({ what, settle }: Suspension, deadline: number): Promise<void> {
     const left = Math.max(0, deadline - performance.now());
-    const late = (): BridgeError => timeout(bucket, `longer than ${queryTimeoutMs} ms`);
-    try {
-      await within(left, demand.load(bucket), late);
-    } catch (error) {
-      // An answer that lacks data because the bridge is stopping would look like one that is right.
-      if (!isBridgeError(error) || error.code === "QUERY_TIMEOUT") throw error;
-      if (error.code === "BRIDGE_STOPPING") throw error;
-      query.giveUp(bucket, error);
-    }
+    const longest = `longer than ${this.#options.queryTimeoutMs} ms`;
+    await within(left, settle(), () => timeout(what, longest));
   }
 }
 
-function timeout(bucket: string, what: string): BridgeError {
+function timeout(what: string, how: string): BridgeError {
   return new BridgeError(
     "QUERY_TIMEOUT",
-    `The decision waited ${what} for bucket ${quote(bucket)}; check the bucket's status, or raise plugins.nats.query_timeout.`,
+    `The decision waited ${how} for ${what}; look after it, or raise plugins.nats.query_timeout.`,
   );
 }
 

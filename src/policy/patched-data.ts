@@ -1,11 +1,15 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { mergeObjects } from "../common/json-text.ts";
+import { type Slices, slices } from "../common/slices.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import type { BucketDocument } from "../store/bucket-document.ts";
+import type { PlacedPart } from "../store/document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Change, Commit } from "../store/transaction.ts";
+import type { BaseData } from "./base-data.ts";
+import { stageBase } from "./base-staging.ts";
+import { overBudget } from "./over-budget.ts";
 import { DataHeap } from "./data-heap.ts";
 import { parentsFirst } from "./patch-order.ts";
+import { LOAD_SHARE } from "./policy-memory.ts";
 import { contradiction, Staging } from "./staging.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
@@ -14,23 +18,23 @@ import type { WasmInstance } from "./wasm-instance.ts";
 export interface PatchedDataOptions {
   readonly instance: WasmInstance;
   readonly store: PolicyStore;
-  readonly bundleData: string;
-  /** How long one slice of staging may keep the event loop, in milliseconds. Default 1. */
-  readonly sliceMs?: number | undefined;
+  /** What the bundles bring; the root bucket has no say where it stands. */
+  readonly base: BaseData;
+  /** Runs what takes long. Default: the process's own. */
+  readonly slices?: Slices | undefined;
   /** Told when a change did not fit in; the bucket must go. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
   /** Told when a new instance would do better: patching has failed, or the memory is too fragmented. */
   readonly onWornOut?: (reason: string) => void;
 }
 
-/** Loads are refused above this share of the memory, changes above the next: evaluations need room too. */
-const LOAD_SHARE = 0.85;
+/** Changes are refused above this share of the memory: evaluations need room too. */
 const CHANGE_SHARE = 0.92;
 /**
- * OPA's allocator does not join free blocks, so values of changing size leave holes. The data is put into a new
+ * Where there are many holes, not all freed memory is used again (see `DataHeap`). The data is put into a new
  * instance once changes have made it grow by this share, and by at least so many bytes.
  */
-const WORN_SHARE = 0.25;
+const WORN_SHARE = 0.2;
 const WORN_BYTES = 1024 * 1024;
 
 /**
@@ -40,9 +44,10 @@ const WORN_BYTES = 1024 * 1024;
 export class PatchedData implements ResidentData {
   readonly #options: PatchedDataOptions;
   readonly #heap: DataHeap;
-  readonly #sliceMs: number;
+  readonly #slices: Slices;
   readonly #sweeper: Sweeper;
   readonly #kv: number;
+  readonly #baseNames: ReadonlySet<string>;
   readonly #staged = new Map<BucketDocument, Staging>();
   /** The documents that are linked, and where the bucket's object is. */
   readonly #linked = new Map<
@@ -54,16 +59,18 @@ export class PatchedData implements ResidentData {
   #grown = 0;
   /** The growth that was last reported. */
   #reported = 0;
+  #closed = false;
   /** Takes over when patching has failed. */
   #replacement: ReplacedData | undefined;
 
   constructor(options: PatchedDataOptions) {
     this.#options = options;
-    const { instance, store, bundleData } = options;
-    instance.setData(mergeObjects(bundleData, '{"nats":{"kv":{}}}'));
+    const { instance, store, base } = options;
+    this.#baseNames = base.names;
+    instance.setData('{"nats":{"kv":{}}}');
     this.#heap = new DataHeap(instance);
-    this.#sliceMs = options.sliceMs ?? 1;
-    this.#sweeper = new Sweeper(this.#heap, this.#sliceMs);
+    this.#slices = options.slices ?? slices;
+    this.#sweeper = new Sweeper(this.#heap, this.#slices);
     this.#kv = this.#heap.session(() => {
       const kv = this.#heap.parse("{}");
       this.#heap.link(instance.dataAddress, ["nats", "kv"], kv);
@@ -76,7 +83,9 @@ export class PatchedData implements ResidentData {
   }
 
   async load(): Promise<void> {
-    const { store } = this.#options;
+    const { store, base, instance } = this.#options;
+    const linkBase = await stageBase(this.#heap, this.#slices, base, instance);
+    this.#change(linkBase);
     for (const bucket of store.buckets()) {
       const document = store.bucket(bucket);
       if (document === undefined || this.#linked.has(bucket)) continue;
@@ -102,13 +111,19 @@ export class PatchedData implements ResidentData {
     );
   }
 
+  /** Whether nothing in this memory is patched any more. */
+  get #isDone(): boolean {
+    return this.#closed || this.#replacement !== undefined;
+  }
+
   close(): void {
+    this.#closed = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#sweeper.stop();
   }
 
   async #prepare(bucket: string, document: BucketDocument): Promise<() => void> {
-    if (this.#replacement !== undefined) return () => undefined;
+    if (this.#isDone) return () => undefined;
     const staging = await this.#stage(bucket, document);
     return () => this.#discard(staging);
   }
@@ -118,12 +133,12 @@ export class PatchedData implements ResidentData {
     const staging = this.#newStaging(bucket, document);
     this.#staged.set(document, staging);
     try {
-      for (let done = false; !done && this.#replacement === undefined;) {
-        done = this.#heap.session(() => staging.slice(this.#sliceMs));
+      await this.#slices.run((end) => {
+        if (this.#isDone || staging.discarded) return true;
+        const done = this.#heap.session(() => staging.slice(end));
         this.#refuseWhenFull(bucket, LOAD_SHARE);
-        if (!done) await nextTurn();
-        if (staging.discarded) break;
-      }
+        return done;
+      });
     } catch (error) {
       this.#discard(staging);
       throw overBudget(bucket, error);
@@ -132,14 +147,21 @@ export class PatchedData implements ResidentData {
   }
 
   #newStaging(bucket: string, document: BucketDocument): Staging {
-    return new Staging(this.#heap, bucket, document, bucket === this.#options.store.rootBucket);
+    const isRoot = bucket === this.#options.store.rootBucket;
+    const parts = isRoot ? this.#besideBase(document.parts()) : document.parts();
+    return new Staging(this.#heap, bucket, document, parts, isRoot);
+  }
+
+  /** The root bucket may hold what another bundle, before or after this one, lets it have. */
+  *#besideBase(parts: Iterable<PlacedPart>): Generator<PlacedPart> {
+    for (const part of parts) if (!this.#baseNames.has(part.path[0]!)) yield part;
   }
 
   #discard(staging: Staging): void {
     if (staging.discarded || this.#staged.get(staging.document) !== staging) return;
     staging.discarded = true;
     this.#staged.delete(staging.document);
-    if (this.#replacement !== undefined) return;
+    if (this.#isDone) return;
     for (const [top, address] of staging.tops) {
       this.#sweeper.add(address, staging.partsUnder(top));
     }
@@ -163,10 +185,10 @@ export class PatchedData implements ResidentData {
     try {
       this.#heap.session(change);
     } catch (error) {
-      const { instance, store, bundleData, onWornOut } = this.#options;
+      const { instance, store, base, onWornOut } = this.#options;
       this.#staged.clear();
       this.#sweeper.stop();
-      this.#replacement = new ReplacedData(instance, store, bundleData);
+      this.#replacement = new ReplacedData(instance, store, base);
       onWornOut?.(messageOf(error));
     }
   }
@@ -230,7 +252,9 @@ export class PatchedData implements ResidentData {
     }
     const tops = new Set<string>();
     for (const { path } of linked.document.parts()) tops.add(path[0]!);
-    for (const top of tops) this.#heap.remove(linked.address, [top]);
+    for (const top of tops) {
+      if (!this.#baseNames.has(top)) this.#heap.remove(linked.address, [top]);
+    }
   }
 
   #patch(bucket: string, key: string): void {
@@ -241,6 +265,7 @@ export class PatchedData implements ResidentData {
       return;
     }
     const { path, text } = linked.document.partAt(key);
+    if (bucket === this.#options.store.rootBucket && this.#baseNames.has(path[0]!)) return;
     if (text === undefined) this.#heap.remove(linked.address, path);
     else if (!this.#heap.put(linked.address, path, text)) throw contradiction(path);
   }
@@ -272,14 +297,4 @@ export class PatchedData implements ResidentData {
       this.#options.onOverBudget?.(last.bucket, error as BridgeError);
     }
   }
-}
-
-/** Memory that can't be had shows as a RangeError of the engine or as a trap; both mean the same here. */
-function overBudget(bucket: string, error: unknown): BridgeError {
-  if (error instanceof BridgeError) return error;
-  return new BridgeError(
-    "BUCKET_OVER_BUDGET",
-    `Bucket ${quote(bucket)} could not be put into the policy's memory (${messageOf(error)}); raise plugins.nats.max_policy_memory.`,
-    { cause: error },
-  );
 }

@@ -1,24 +1,40 @@
 const PAGE_BYTES = 65_536;
 /** OPA's allocator counts bytes in 32 bits, so at the whole 65,536 pages it would find no room at all. */
 const MOST_PAGES = 65_535;
+/** Loads are refused above this share of the memory: changes and evaluations need room too. */
+export const LOAD_SHARE = 0.85;
 /** What a policy needs before any data. */
 const LEAST_BYTES = 1024 * 1024;
 
 /**
- * The memory of a policy's instance, reserved up front: pages that nobody has touched cost nothing, while
- * growing above 64 MB makes V8 collect all its garbage at every single step. Where the address space is
- * limited, as much is reserved as can be had.
+ * Memories that no policy uses any more, by how many pages they may have. V8 doesn't know what a shared memory takes,
+ * so one that is thrown away may stay for long; the next policy takes it over instead.
+ */
+const unused = new Map<number, WebAssembly.Memory[]>();
+
+/**
+ * The memory of a policy's instance, reserved up front: pages that nobody has touched cost nothing. Where the
+ * address space is limited, as much is reserved as can be had. It is a shared memory: see `withSharedMemory`.
  */
 export class PolicyMemory {
   readonly memory: WebAssembly.Memory;
   /** What the memory may grow to, in bytes. */
   readonly maxBytes: number;
   #bytes: Buffer;
+  #released = false;
 
   constructor(maxBytes: number) {
     this.maxBytes = Math.max(LEAST_BYTES, Math.min(maxBytes, MOST_PAGES * PAGE_BYTES));
-    this.memory = reserve(this.maxBytes);
+    const pages = Math.ceil(this.maxBytes / PAGE_BYTES);
+    this.memory = spares(pages).pop() ?? reserve(pages);
     this.#bytes = Buffer.from(this.memory.buffer);
+  }
+
+  /** Leaves the memory to the next policy. Nobody may use it through this object any more. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    spares(Math.ceil(this.maxBytes / PAGE_BYTES)).push(this.memory);
   }
 
   get size(): number {
@@ -47,15 +63,32 @@ export class PolicyMemory {
     bytes.set(kept, b);
   }
 
+  clear(address: number, length: number): void {
+    this.#view().fill(0, address, address + length);
+  }
+
+  getUint32(address: number): number {
+    return this.#view().readUInt32LE(address);
+  }
+
+  setUint32(address: number, value: number): void {
+    this.#view().writeUInt32LE(value, address);
+  }
+
   /** Makes the memory at least this large; throws a RangeError when it may not be. */
   ensure(bytes: number): void {
-    const missing = bytes - this.memory.buffer.byteLength;
+    const missing = bytes - this.size;
     if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
   }
 
-  /** A view of the memory as it is now: growing detaches the one before. */
+  /**
+   * A view of the memory as it is now. To ask a shared memory for its buffer takes a while, and one that is as
+   * large as it may get has always the same.
+   */
   #view(): Buffer {
-    if (this.#bytes.buffer !== this.memory.buffer) this.#bytes = Buffer.from(this.memory.buffer);
+    if (this.#bytes.length >= this.maxBytes) return this.#bytes;
+    const { buffer } = this.memory;
+    if (this.#bytes.length !== buffer.byteLength) this.#bytes = Buffer.from(buffer);
     return this.#bytes;
   }
 }
@@ -73,11 +106,18 @@ function endOfText(bytes: Buffer, address: number): number {
   return bytes.length;
 }
 
-function reserve(maxBytes: number): WebAssembly.Memory {
-  const maximum = Math.ceil(maxBytes / PAGE_BYTES);
+function spares(pages: number): WebAssembly.Memory[] {
+  const known = unused.get(pages);
+  if (known !== undefined) return known;
+  const none: WebAssembly.Memory[] = [];
+  unused.set(pages, none);
+  return none;
+}
+
+function reserve(maximum: number): WebAssembly.Memory {
   for (let initial = maximum; ; initial = Math.ceil(initial / 2)) {
     try {
-      return new WebAssembly.Memory({ initial, maximum });
+      return new WebAssembly.Memory({ initial, maximum, shared: true });
     } catch (error) {
       if (initial * PAGE_BYTES <= LEAST_BYTES) throw error;
     }

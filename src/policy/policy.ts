@@ -1,29 +1,27 @@
-import { mergeObjects, textAt } from "../common/json-text.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
+import type { Slices } from "../common/slices.ts";
 import { BridgeError, messageOf } from "../errors.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
-import { ReservedPaths } from "../store/reserved-paths.ts";
 import type { BuiltinRegistry } from "./builtins/registry.ts";
+import { UNSUPPORTED_BUILTINS } from "./builtins/unsupported.ts";
+import type { BaseData } from "./base-data.ts";
 import type { Bundle } from "./bundle.ts";
 import { DataHeap } from "./data-heap.ts";
+import type { EvaluationLimits } from "./evaluation-bounds.ts";
 import { PatchedData } from "./patched-data.ts";
 import { type Query, Suspension } from "./query.ts";
 import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
 import { WasmInstance } from "./wasm-instance.ts";
-
-/** Where a path of `data` is answered from: an entrypoint and what remains of the path, or base documents. */
-export interface Target {
-  readonly entrypoint: number | undefined;
-  readonly rest: readonly string[];
-}
 
 export interface PolicyOptions {
   readonly store: PolicyStore;
   readonly builtins: BuiltinRegistry;
   /** The most that the policy's memory may grow to, in bytes; reserved, not used, from the start. */
   readonly maxMemoryBytes: number;
-  /** How long a slice of a load may keep the event loop, in milliseconds. */
-  readonly sliceMs?: number | undefined;
+  /** What one evaluation may take. */
+  readonly limits: EvaluationLimits;
+  /** Runs what takes long. Default: the process's own. */
+  readonly slices?: Slices | undefined;
   /** Told when a bucket has outgrown the policy's memory. */
   readonly onOverBudget?: ((bucket: string, reason: BridgeError) => void) | undefined;
   /** Told when the policy's data is better put into a new instance. */
@@ -34,101 +32,70 @@ export interface PolicyOptions {
 const RESULT_START = '[{"result":';
 const RESULT_END = "}]";
 
-/** One activated bundle: its instance, and its data resident in it. */
+function withReason(builtin: string): string {
+  const reason = UNSUPPORTED_BUILTINS.get(builtin);
+  return reason === undefined ? builtin : `${builtin} (${reason})`;
+}
+
+/** One bundle's policy: its instance, and the data resident in it. */
 export class Policy {
   readonly bundle: Bundle;
+  /** What all bundles that were active with it have brought. */
+  readonly base: BaseData;
+  /** The decisions that it was compiled for, by path. */
+  readonly entrypoints: ReadonlyMap<string, number>;
   readonly #instance: WasmInstance;
   readonly #resident: ResidentData;
   readonly #options: PolicyOptions;
-  readonly #targets: ReadonlyMap<string, Target>;
   #queries = 0;
   #retired = false;
+  #closed = false;
 
   /**
    * Makes a policy ready to answer, with all watched data resident; nothing that runs waits for it.
    * Throws `BUNDLE_INVALID`, `POLICY_ABI`, `POLICY_BUILTIN_MISSING` or `BUCKET_OVER_BUDGET`.
    */
-  static async load(bundle: Bundle, options: PolicyOptions): Promise<Policy> {
-    const instance = await WasmInstance.create(bundle.wasm, options.maxMemoryBytes);
+  static async load(
+    bundle: Bundle,
+    wasm: Uint8Array,
+    base: BaseData,
+    options: PolicyOptions,
+  ): Promise<Policy> {
+    const instance = await WasmInstance.create(wasm, options.maxMemoryBytes, options.limits);
     const missing = instance.requiredBuiltins.filter((name) => !options.builtins.has(name));
     if (missing.length > 0) {
       throw new BridgeError(
         "POLICY_BUILTIN_MISSING",
-        `The policy calls builtins that are not available here: ${missing.join(", ")}; write the policy without them.`,
+        `The policy calls builtins that are not available here: ${missing.map(withReason).join(", ")}; write the policy without them.`,
       );
     }
-    if (textAt(bundle.data, ["nats"]) !== undefined) {
-      throw new BridgeError(
-        "BUNDLE_INVALID",
-        "The bundle has data at data.nats, where the watched buckets stand; move it elsewhere.",
-      );
-    }
-    const policy = new Policy(bundle, instance, options);
+    const policy = new Policy(bundle, base, instance, options);
     try {
       await policy.#resident.load();
     } catch (error) {
       policy.#resident.close();
+      instance.release();
       throw error;
     }
     return policy;
   }
 
-  private constructor(bundle: Bundle, instance: WasmInstance, options: PolicyOptions) {
+  private constructor(
+    bundle: Bundle,
+    base: BaseData,
+    instance: WasmInstance,
+    options: PolicyOptions,
+  ) {
     this.bundle = bundle;
+    this.base = base;
+    this.entrypoints = instance.entrypoints;
     this.#instance = instance;
     this.#options = options;
-    this.#targets = new Map(
-      [...instance.entrypoints].map(([path, entrypoint]) => [path, { entrypoint, rest: [] }]),
-    );
     this.#resident = this.#makeResident();
-  }
-
-  /** The paths of the decisions that this policy was compiled for. */
-  get entrypoints(): string[] {
-    return [...this.#instance.entrypoints.keys()];
-  }
-
-  /** What the root bucket may not touch: the packages, and the bundle's own data. */
-  get reservedPaths(): ReservedPaths {
-    const policy = "the policy";
-    const entrypoints = this.entrypoints.map((entrypoint) => entrypoint.split("/"));
-    const data = "the bundle's data";
-    const names = Object.keys(JSON.parse(this.bundle.data) as object);
-    return new ReservedPaths([
-      ...entrypoints.map((path) => ({
-        path: path.slice(0, Math.max(1, path.length - 1)),
-        owner: policy,
-      })),
-      ...this.bundle.packages.map((path) => ({ path, owner: policy })),
-      ...names.map((name) => ({ path: [name], owner: data })),
-    ]);
   }
 
   get residentFigures(): ResidentFigures {
     return this.#resident.figures();
-  }
-
-  /** A path's entrypoint: itself, or the longest one above it. Segments that hold a slash come in an array. */
-  target(path: string | readonly string[]): Target {
-    const direct = typeof path === "string" ? this.#targets.get(path) : undefined;
-    if (direct !== undefined) return direct;
-    const segments =
-      typeof path === "string" ? path.split("/").filter((segment) => segment !== "") : path;
-    // An entrypoint's name has slashes between its segments, and none within one.
-    const slash = segments.findIndex((segment) => segment.includes("/"));
-    for (let length = slash < 0 ? segments.length : slash; length > 0; length--) {
-      const above = this.#targets.get(segments.slice(0, length).join("/"));
-      if (above !== undefined) return { ...above, rest: segments.slice(length) };
-    }
-    return { entrypoint: undefined, rest: segments };
-  }
-
-  /** Data that no policy computes: the watched buckets and the bundle's own. */
-  baseDocument(path: readonly string[]): string | undefined {
-    const own = textAt(this.bundle.data, path);
-    const watched = this.#options.store.text(path);
-    if (own === undefined || watched === undefined) return own ?? watched;
-    return own.startsWith("{") && watched.startsWith("{") ? mergeObjects(own, watched) : own;
   }
 
   /** Keeps the policy's data up to date for a query, also after the policy was retired; to be followed by `release`. */
@@ -141,7 +108,7 @@ export class Policy {
     this.#closeWhenDone();
   }
 
-  /** Another policy has taken over: this one ends with its last query. */
+  /** Another policy has taken over: this one ends with its last query, and leaves its memory to the next. */
   retire(): void {
     this.#retired = true;
     this.#closeWhenDone();
@@ -155,15 +122,19 @@ export class Policy {
     this.#resident.sync();
     query.begin();
     let results: string;
+    let native: string | undefined;
     try {
-      results = this.#instance.evaluate(entrypoint, input, (name, args) =>
+      results = this.#instance.evaluate(entrypoint, input, query, (name, args) =>
         this.#callBuiltin(name, args, query),
       );
+      native = this.#instance.takeNativeFailure();
     } catch (error) {
+      this.#instance.takeNativeFailure();
       // What an evaluation that lacks data comes to, an abort included, means nothing.
       throw query.suspension ?? error;
     }
     if (query.suspension !== undefined) throw query.suspension;
+    if (native !== undefined) query.fail(native, "the arguments are not what it takes");
     if (results === "[]") return undefined;
     return results.slice(RESULT_START.length, -RESULT_END.length);
   }
@@ -184,21 +155,21 @@ export class Policy {
   }
 
   #makeResident(): ResidentData {
-    const { store, sliceMs, logger = silentLogger, onOverBudget, onWornOut } = this.#options;
-    const { data: bundleData } = this.bundle;
+    const { store, slices, logger = silentLogger, onOverBudget, onWornOut } = this.#options;
+    const { base } = this;
     const instance = this.#instance;
     if (!DataHeap.supports(instance)) {
       logger.warn(
         { abi: `1.${instance.minorVersion}` },
-        "the policy's module can't be patched, so every change costs time in proportion to all data; build it with OPA 0.61 or later",
+        "the policy's module can't be patched, so every change costs time in proportion to all data; build it with OPA 0.53 or later",
       );
-      return new ReplacedData(instance, store, bundleData);
+      return new ReplacedData(instance, store, base);
     }
     return new PatchedData({
       instance,
       store,
-      bundleData,
-      sliceMs,
+      base,
+      slices,
       ...(onOverBudget && { onOverBudget }),
       onWornOut: (reason) => {
         const { mode } = this.#resident.figures();
@@ -210,6 +181,9 @@ export class Policy {
   }
 
   #closeWhenDone(): void {
-    if (this.#retired && this.#queries === 0) this.#resident.close();
+    if (!this.#retired || this.#queries > 0 || this.#closed) return;
+    this.#closed = true;
+    this.#resident.close();
+    this.#instance.release();
   }
 }

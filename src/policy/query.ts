@@ -1,12 +1,18 @@
 import type { BridgeError } from "../errors.ts";
+import type { BuiltinAnswers } from "./builtin-answers.ts";
+import type { Value } from "./builtins/value.ts";
 
-/** Says that an evaluation needs a bucket which is not loaded yet; it is made again once that is settled. */
+/** Says that an evaluation needs something which is not there yet; it is made again once that is settled. */
 export class Suspension extends Error {
-  readonly bucket: string;
+  /** For messages, such as `bucket "b"`. */
+  readonly what: string;
+  /** Resolves when it is there, or is known not to be had; rejects with what ends the decision. */
+  readonly settle: () => Promise<void>;
 
-  constructor(bucket: string) {
-    super(`waiting for bucket ${bucket}`);
-    this.bucket = bucket;
+  constructor(what: string, settle: () => Promise<void>) {
+    super(`waiting for ${what}`);
+    this.what = what;
+    this.settle = settle;
   }
 }
 
@@ -16,20 +22,34 @@ export class Suspension extends Error {
  */
 export class Query {
   readonly strict: boolean;
+  /** Where builtins that are not deterministic note what they answer; undefined: nowhere. */
+  readonly builtinAnswers: BuiltinAnswers | undefined;
+  /** How long its evaluations have taken together, in milliseconds, as far as they were looked at. */
+  spentMs = 0;
   readonly #answers = new Map<string, string | undefined>();
+  readonly #outcomes = new Map<string, () => Value>();
   readonly #unavailable = new Map<string, BridgeError>();
   readonly #pins = new Map<string, () => void>();
+  readonly #asked = new Set<string>();
+  #now: bigint | undefined;
   #suspension: Suspension | undefined;
   #failure: { readonly builtin: string; readonly message: string } | undefined;
 
-  constructor(strict: boolean) {
+  constructor(strict: boolean, builtinAnswers?: BuiltinAnswers) {
     this.strict = strict;
+    this.builtinAnswers = builtinAnswers;
   }
 
   /** To be called before each evaluation. */
   begin(): void {
     this.#suspension = undefined;
     this.#failure = undefined;
+    this.builtinAnswers?.clear();
+  }
+
+  /** The time of the whole query, in nanoseconds since 1970. */
+  get now(): bigint {
+    return (this.#now ??= BigInt(Date.now()) * 1_000_000n);
   }
 
   /** What the evaluation waits for. */
@@ -63,8 +83,28 @@ export class Query {
     return answer;
   }
 
+  /** Gives what a question was answered, or throws what came of it; undefined where it has not been settled. */
+  outcome(question: string): (() => Value) | undefined {
+    return this.#outcomes.get(question);
+  }
+
+  settle(question: string, outcome: () => Value): void {
+    this.#outcomes.set(question, outcome);
+  }
+
+  /** The buckets that the policy has asked for. */
+  get asked(): ReadonlySet<string> {
+    return this.#asked;
+  }
+
+  /** Notes that the policy has asked for a bucket. */
+  ask(bucket: string): void {
+    this.#asked.add(bucket);
+  }
+
   /** Keeps a bucket loaded until the query ends. */
   hold(bucket: string, pin: (bucket: string) => () => void): void {
+    this.#asked.add(bucket);
     if (!this.#pins.has(bucket)) this.#pins.set(bucket, pin(bucket));
   }
 

@@ -1,5 +1,6 @@
 import { mergeObjects } from "../common/json-text.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
+import type { BaseData } from "./base-data.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
 
 /** What the data in an instance's memory amounts to. */
@@ -31,13 +32,13 @@ export interface ResidentData {
 export class ReplacedData implements ResidentData {
   readonly #instance: WasmInstance;
   readonly #store: PolicyStore;
-  readonly #bundleData: string;
+  readonly #base: BaseData;
   #version = -1;
 
-  constructor(instance: WasmInstance, store: PolicyStore, bundleData: string) {
+  constructor(instance: WasmInstance, store: PolicyStore, base: BaseData) {
     this.#instance = instance;
     this.#store = store;
-    this.#bundleData = bundleData;
+    this.#base = base;
   }
 
   async load(): Promise<void> {
@@ -48,7 +49,7 @@ export class ReplacedData implements ResidentData {
     if (this.#version === this.#store.version) return;
     const watched = this.#store.text([])!;
     this.#instance.setData(
-      this.#bundleData === "{}" ? watched : mergeObjects(this.#bundleData, watched),
+      this.#base.isEmpty ? watched : mergeObjects(watched, this.#base.text()!),
     );
     this.#version = this.#store.version;
   }

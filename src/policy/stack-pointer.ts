@@ -1,12 +1,17 @@
+import { appended } from "./wasm-functions.ts";
+import {
+  GLOBAL_KIND,
+  I32,
+  MUTABLE,
+  named,
+  readSections,
+  readUnsigned,
+  replaceSections,
+  SECTION,
+} from "./wasm-sections.ts";
+
 /** The name under which {@link exposeStackPointer} exports the module's stack pointer. */
 export const STACK_POINTER = "__stack_pointer";
-
-const GLOBAL_SECTION = 6;
-const EXPORT_SECTION = 7;
-const HEADER_LENGTH = 8;
-const I32 = 0x7f;
-const MUTABLE = 1;
-const GLOBAL_KIND = 3;
 
 /**
  * Adds an export of the stack pointer to a module that `opa build` made.
@@ -19,60 +24,12 @@ const GLOBAL_KIND = 3;
  */
 export function exposeStackPointer(module: Uint8Array): Uint8Array {
   const sections = readSections(module);
-  const globals = sections.find(({ id }) => id === GLOBAL_SECTION);
-  const exports = sections.find(({ id }) => id === EXPORT_SECTION);
+  const globals = sections.find(({ id }) => id === SECTION.global);
+  const exports = sections.find(({ id }) => id === SECTION.export);
   if (globals === undefined || exports === undefined) return module;
   const first = readUnsigned(module, globals.start).next;
   if (module[first] !== I32 || module[first + 1] !== MUTABLE) return module;
 
-  const count = readUnsigned(module, exports.start);
-  const name = new TextEncoder().encode(STACK_POINTER);
-  const content = [
-    ...unsigned(count.value + 1),
-    ...module.subarray(count.next, exports.end),
-    ...unsigned(name.length),
-    ...name,
-    GLOBAL_KIND,
-    0,
-  ];
-  return Buffer.concat([
-    module.subarray(0, exports.header),
-    Uint8Array.from([EXPORT_SECTION, ...unsigned(content.length), ...content]),
-    module.subarray(exports.end),
-  ]);
-}
-
-interface Section {
-  readonly id: number;
-  /** Where the section, its content, and the next section begin. */
-  readonly header: number;
-  readonly start: number;
-  readonly end: number;
-}
-
-function readSections(module: Uint8Array): Section[] {
-  const sections: Section[] = [];
-  for (let header = HEADER_LENGTH; header < module.length;) {
-    const size = readUnsigned(module, header + 1);
-    const end = size.next + size.value;
-    sections.push({ id: module[header]!, header, start: size.next, end });
-    header = end;
-  }
-  return sections;
-}
-
-/** LEB128. */
-function readUnsigned(bytes: Uint8Array, at: number): { value: number; next: number } {
-  let value = 0;
-  for (let factor = 1; ; factor *= 128) {
-    const byte = bytes[at++] ?? 0;
-    value += (byte & 0x7f) * factor;
-    if (byte < 0x80) return { value, next: at };
-  }
-}
-
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  for (; value >= 0x80; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
-  return [...bytes, value];
+  const content = appended(module, exports, [...named(STACK_POINTER), GLOBAL_KIND, 0], 1);
+  return replaceSections(module, new Map([[exports, content]]));
 }

@@ -1,46 +1,86 @@
 import type { BucketDocument } from "../store/bucket-document.ts";
-import type { DocumentPart } from "../store/document.ts";
+import type { DocumentPart, PlacedPart } from "../store/document.ts";
 import { BridgeError, quote } from "../errors.ts";
 import type { DataHeap } from "./data-heap.ts";
 
-/** A document that is put into memory beside the visible data, part by part, to be linked in one go. */
-export class Staging {
-  readonly bucket: string;
-  readonly document: BucketDocument;
+/** Data that is put into memory beside the visible data, part by part, to be linked in one go. */
+export class StagedParts {
   /**
-   * The values that will stand at the top when it is linked: for the root bucket one for each name, for others
-   * one under the name "".
+   * The values that will stand at the top when it is linked: one for each name where it will be the top of `data`,
+   * for others one under the name "".
    */
   readonly tops: Map<string, number> = new Map();
-  /** Keys that have changed since the staging began. */
-  readonly dirty: Set<string> = new Set();
-  discarded = false;
   readonly #heap: DataHeap;
   readonly #isRoot: boolean;
-  readonly #parts: Iterator<DocumentPart>;
+  readonly #parts: Iterator<PlacedPart>;
   /**
    * The objects from the top down to where the last part was put. Parts come depth first, so a path is never
    * walked from the top again, and each object is made when it is first needed.
    */
   readonly #open: { readonly name: string; readonly address: number }[] = [];
 
-  constructor(heap: DataHeap, bucket: string, document: BucketDocument, isRoot: boolean) {
+  constructor(heap: DataHeap, parts: Iterable<PlacedPart>, isRoot: boolean) {
     this.#heap = heap;
-    this.bucket = bucket;
-    this.document = document;
     this.#isRoot = isRoot;
-    this.#parts = document.parts()[Symbol.iterator]();
+    this.#parts = parts[Symbol.iterator]();
   }
 
-  /** Stages parts for so many milliseconds; true when none is left. Within a session of the heap. */
-  slice(ms: number): boolean {
-    const end = performance.now() + ms;
+  /** Stages parts until `performance.now()` is `end`; true when none is left. Within a session of the heap. */
+  slice(end: number): boolean {
     do {
       const next = this.#parts.next();
       if (next.done === true) return true;
       this.#stage(next.value);
     } while (performance.now() < end);
     return false;
+  }
+
+  #stage({ path, text, widths }: PlacedPart): void {
+    // The root bucket's own fields stand at the top one by one, so the object that they are in is not made here.
+    const parents = this.#isRoot ? path.slice(0, -1) : ["", ...path.slice(0, -1)];
+    const name = path.at(-1)!;
+    const base = this.#openObject(parents, this.#isRoot ? widths.slice(1) : widths);
+    if (base === undefined) this.tops.set(name, this.#heap.parse(text!));
+    else if (!this.#heap.put(base, [name], text!)) throw contradiction(path);
+  }
+
+  /** The object at this path, the top's name first; undefined for no path. */
+  #openObject(path: readonly string[], widths: readonly number[]): number | undefined {
+    let depth = 0;
+    while (depth < path.length && this.#open[depth]?.name === path[depth]) depth++;
+    this.#open.length = depth;
+    for (; depth < path.length; depth++) {
+      const name = path[depth]!;
+      const address = this.#heap.newObject(widths[depth]!);
+      const base = this.#open.at(-1)?.address;
+      if (base === undefined) this.tops.set(name, address);
+      else this.#heap.link(base, [name], address);
+      this.#open.push({ name, address });
+    }
+    return this.#open.at(-1)?.address;
+  }
+}
+
+/** A bucket's document that is staged. */
+export class Staging extends StagedParts {
+  readonly bucket: string;
+  readonly document: BucketDocument;
+  /** Keys that have changed since the staging began. */
+  readonly dirty: Set<string> = new Set();
+  discarded = false;
+  readonly #isRoot: boolean;
+
+  constructor(
+    heap: DataHeap,
+    bucket: string,
+    document: BucketDocument,
+    parts: Iterable<PlacedPart>,
+    isRoot: boolean,
+  ) {
+    super(heap, parts, isRoot);
+    this.bucket = bucket;
+    this.document = document;
+    this.#isRoot = isRoot;
   }
 
   /** The paths under one of the tops, for freeing it. */
@@ -51,29 +91,6 @@ export class Staging {
         yield { ...part, path: part.path.slice(1) };
       }
     }
-  }
-
-  #stage({ path, text }: DocumentPart): void {
-    const parents = this.#isRoot ? path.slice(0, -1) : ["", ...path.slice(0, -1)];
-    const name = path.at(-1)!;
-    const base = this.#openObject(parents);
-    if (base === undefined) this.tops.set(name, this.#heap.parse(text!));
-    else if (!this.#heap.put(base, [name], text!)) throw contradiction(path);
-  }
-
-  /** The object at this path, the top's name first; undefined for no path. */
-  #openObject(path: readonly string[]): number | undefined {
-    let depth = 0;
-    while (depth < path.length && this.#open[depth]?.name === path[depth]) depth++;
-    this.#open.length = depth;
-    for (const name of path.slice(depth)) {
-      const address = this.#heap.parse("{}");
-      const base = this.#open.at(-1)?.address;
-      if (base === undefined) this.tops.set(name, address);
-      else this.#heap.link(base, [name], address);
-      this.#open.push({ name, address });
-    }
-    return this.#open.at(-1)?.address;
   }
 }
 

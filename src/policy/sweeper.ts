@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Slices } from "../common/slices.ts";
 import type { DocumentPart } from "../store/document.ts";
 import type { DataHeap } from "./data-heap.ts";
 
@@ -11,14 +11,14 @@ interface Waste {
 /** Frees large objects a slice at a time, so that taking a bucket away delays no decision. */
 export class Sweeper {
   readonly #heap: DataHeap;
-  readonly #sliceMs: number;
+  readonly #slices: Slices;
   readonly #waste: Waste[] = [];
   #sweeping = false;
   #stopped = false;
 
-  constructor(heap: DataHeap, sliceMs: number) {
+  constructor(heap: DataHeap, slices: Slices) {
     this.#heap = heap;
-    this.#sliceMs = sliceMs;
+    this.#slices = slices;
   }
 
   /** How many objects are still to be freed. */
@@ -42,10 +42,11 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     this.#sweeping = true;
     try {
-      // Whoever adds something is in a session, and sessions don't nest.
-      await nextTurn();
+      // Never at once: whoever adds something is in a session, and sessions don't nest.
       for (let waste = this.#waste[0]; waste !== undefined; waste = this.#waste[0]) {
-        while (!this.#stopped && !this.#heap.session(() => this.#slice(waste))) await nextTurn();
+        await this.#slices.run(
+          (end) => this.#stopped || this.#heap.session(() => this.#slice(waste, end)),
+        );
         this.#waste.shift();
       }
     } finally {
@@ -54,8 +55,7 @@ export class Sweeper {
   }
 
   /** True when the object is gone. */
-  #slice({ address, parts }: Waste): boolean {
-    const end = performance.now() + this.#sliceMs;
+  #slice({ address, parts }: Waste, end: number): boolean {
     do {
       const next = parts.next();
       if (next.done === true) {

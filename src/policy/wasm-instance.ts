@@ -1,37 +1,30 @@
 import * as opaWasm from "@open-policy-agent/opa-wasm";
-import { BridgeError, messageOf, quote } from "../errors.ts";
-import { exposeStackPointer, STACK_POINTER } from "./stack-pointer.ts";
+import { BridgeError, messageOf } from "../errors.ts";
+import { jsonText, parseValue } from "./builtins/value-text.ts";
+import {
+  DEFAULT_LIMITS,
+  EvaluationBounds,
+  type EvaluationLimits,
+  type Spending,
+  outOfMemory,
+  tooDeep,
+} from "./evaluation-bounds.ts";
+import { ASKS, meterWork, STEPS_LEFT } from "./metering.ts";
+import { exposeNativeFailures, NATIVE_FAILURE } from "./native-failures.ts";
+import type { PolicyExports } from "./policy-exports.ts";
 import { PolicyMemory } from "./policy-memory.ts";
+import { withSharedMemory } from "./shared-memory.ts";
+import { exposeStackPointer, STACK_POINTER } from "./stack-pointer.ts";
 
-/** Answers a builtin's call: the arguments and the answer are JSON texts; undefined is Rego's undefined. Must not throw. */
+/**
+ * Answers a builtin's call: the arguments and the answer are texts of values (JSON, with sets and keys of any
+ * kind); undefined is Rego's undefined. Must not throw.
+ */
 export type BuiltinCall = (name: string, args: readonly string[]) => string | undefined;
 
-/** The functions that a policy module exports: OPA's WebAssembly ABI 1.2, and from 1.3 on the optional ones. */
-export interface PolicyExports {
-  opa_malloc(size: number): number;
-  opa_json_parse(address: number, length: number): number;
-  opa_json_dump(value: number): number;
-  opa_heap_ptr_get(): number;
-  opa_heap_ptr_set(address: number): void;
-  builtins(): number;
-  opa_eval(
-    reserved: 0,
-    entrypoint: number,
-    data: number,
-    input: number,
-    inputLength: number,
-    heap: number,
-    format: 0,
-  ): number;
-  opa_value_add_path(base: number, path: number, value: number): number;
-  opa_value_remove_path(base: number, path: number): number;
-  opa_value_free(value: number): void;
-  opa_heap_blocks_stash?(): void;
-  opa_heap_blocks_restore?(): void;
-  [STACK_POINTER]?: WebAssembly.Global;
-}
-
 const OLDEST_MINOR_VERSION = 2;
+/** How `opa_eval` writes its answer: as JSON, or as values, in which sets can be told from arrays. */
+const FORMAT = { json: 0, value: 1 } as const;
 
 type LoadedPolicy = opaWasm.LoadedPolicy;
 // At run time the class is a member of the default export, which the package's types don't know.
@@ -40,7 +33,12 @@ const { LoadedPolicy } = (
 ).default;
 
 /** What aborts an evaluation from within: OPA's own abort, with its message. */
-export class PolicyAbort extends Error {}
+class PolicyAbort extends Error {}
+
+/** What is left of the module's own stack of 64 KiB when it has been used up. */
+const STACK_REST = 1024;
+/** What OPA's allocator says. */
+const OUT_OF_MEMORY = "opa_malloc: failed";
 
 /**
  * One WebAssembly instance of a policy, on top of `@open-policy-agent/opa-wasm`. Input, builtins' arguments and
@@ -54,35 +52,57 @@ export class WasmInstance {
   /** Minor version of the module's ABI. */
   readonly minorVersion: number;
   readonly memory: PolicyMemory;
-  readonly exports: PolicyExports;
+  readonly #exports: PolicyExports;
+  #released = false;
   readonly #policy: LoadedPolicy;
   readonly #builtinNames = new Map<number, string>();
   readonly #stackTop: number | undefined;
+  readonly #native: readonly string[];
+  readonly #bounds: EvaluationBounds;
+  /** The entrypoints that have answered with sets. */
+  readonly #withSets = new Set<number>();
+  #wroteSet = false;
   #call: BuiltinCall = () => undefined;
 
   /**
    * Throws `BUNDLE_INVALID` or `POLICY_ABI` when the module is not a policy that this can run.
    * `maxMemoryBytes` is reserved up front where the system allows it.
    */
-  static async create(wasm: Uint8Array, maxMemoryBytes: number): Promise<WasmInstance> {
+  static async create(
+    wasm: Uint8Array,
+    maxMemoryBytes: number,
+    limits: EvaluationLimits = DEFAULT_LIMITS,
+  ): Promise<WasmInstance> {
     const memory = new PolicyMemory(maxMemoryBytes);
     const host: { instance?: WasmInstance } = {};
     let instance: WebAssembly.Instance;
+    let native: readonly string[];
     try {
-      const module = await WebAssembly.compile(exposeStackPointer(wasm) as BufferSource);
+      const exposed = exposeNativeFailures(exposeStackPointer(wasm));
+      native = exposed.builtins;
+      const sharing = withSharedMemory(meterWork(exposed.module));
+      const module = await WebAssembly.compile(sharing.module as BufferSource);
+      // What a module has in its own part of the memory beside its data is zero; another may have used it before.
+      memory.clear(0, Math.min(sharing.staticBytes, memory.size));
       instance = await WebAssembly.instantiate(module, importsOf(memory, host));
     } catch (error) {
+      memory.release();
       throw new BridgeError(
         "BUNDLE_INVALID",
         `The policy is not a WebAssembly module of OPA (${messageOf(error)}); build it with: opa build -t wasm`,
         { cause: error },
       );
     }
-    host.instance = new WasmInstance(instance, memory);
+    host.instance = new WasmInstance(instance, memory, native, limits);
     return host.instance;
   }
 
-  private constructor(instance: WebAssembly.Instance, memory: PolicyMemory) {
+  private constructor(
+    instance: WebAssembly.Instance,
+    memory: PolicyMemory,
+    native: readonly string[],
+    limits: EvaluationLimits,
+  ) {
     const major = globalOf(instance, "opa_wasm_abi_version");
     const minor = globalOf(instance, "opa_wasm_abi_minor_version");
     if (major !== 1 || minor === undefined || minor < OLDEST_MINOR_VERSION) {
@@ -93,13 +113,31 @@ export class WasmInstance {
     }
     this.minorVersion = minor;
     this.memory = memory;
-    this.exports = instance.exports as unknown as PolicyExports;
+    this.#native = native;
+    this.#exports = instance.exports as unknown as PolicyExports;
+    this.#bounds = new EvaluationBounds(limits, {
+      giveSteps: (steps) => (this.exports[STEPS_LEFT].value = steps),
+      heapEnd: () => this.exports.opa_heap_ptr_get(),
+    });
     this.#stackTop = this.exports[STACK_POINTER]?.value as number | undefined;
     this.#policy = new LoadedPolicy(instance as never, memory.memory, minor);
     this.entrypoints = new Map(Object.entries(this.#policy.entrypoints as Record<string, number>));
     const builtins = JSON.parse(this.dump(this.exports.builtins())) as Record<string, number>;
     for (const [name, id] of Object.entries(builtins)) this.#builtinNames.set(id, name);
     this.requiredBuiltins = Object.keys(builtins);
+    this.#bounds.check();
+  }
+
+  /** Throws once the instance has been released. */
+  get exports(): PolicyExports {
+    if (this.#released) throw new Error("the policy's memory belongs to another one by now");
+    return this.#exports;
+  }
+
+  /** Leaves the memory to the next policy. Nothing may be asked of the instance any more. */
+  release(): void {
+    this.#released = true;
+    this.memory.release();
   }
 
   /** The address of the data that evaluations see. */
@@ -125,13 +163,37 @@ export class WasmInstance {
 
   /**
    * Evaluates an entrypoint. `input` is JSON text, undefined where there is none. The answer is the JSON text of
-   * OPA's result set: `[{"result":…}]`, or `[]` when the decision is undefined. Throws when the evaluation is
-   * aborted; nothing of it stays behind.
+   * OPA's result set: `[{"result":…}]`, or `[]` when the decision is undefined; sets in it are sorted, as far as the
+   * module has the names of its functions. Throws when the evaluation is aborted, or passes its bounds; nothing of
+   * it stays behind. `call` may be asked everything twice.
    */
-  evaluate(entrypoint: number, input: string | undefined, call: BuiltinCall): string {
+  evaluate(
+    entrypoint: number,
+    input: string | undefined,
+    spending: Spending,
+    call: BuiltinCall,
+  ): string {
+    this.#call = call;
+    if (!this.#withSets.has(entrypoint)) {
+      this.#wroteSet = false;
+      const text = this.#evaluateAs(FORMAT.json, entrypoint, input, spending);
+      if (!this.#wroteSet) return text;
+      // Decisions that answer with sets mostly do so again.
+      this.#withSets.add(entrypoint);
+    }
+    const value = this.#evaluateAs(FORMAT.value, entrypoint, input, spending);
+    return jsonText(parseValue(value));
+  }
+
+  #evaluateAs(
+    format: number,
+    entrypoint: number,
+    input: string | undefined,
+    spending: Spending,
+  ): string {
     const base = this.dataEnd;
     const length = input === undefined ? 0 : this.memory.write(input, base);
-    this.#call = call;
+    this.#bounds.begin(base, spending);
     try {
       const result = this.exports.opa_eval(
         0,
@@ -140,13 +202,37 @@ export class WasmInstance {
         input === undefined ? 0 : base,
         length,
         base + length,
-        0,
+        format,
       );
       return this.memory.read(result);
     } catch (error) {
+      const reason = this.#reasonOf(error);
       this.restoreStack();
-      throw error;
+      throw reason;
+    } finally {
+      this.#bounds.end();
     }
+  }
+
+  /** What ended an evaluation, when it is one of the module's limits: it shows as something else. */
+  #reasonOf(error: unknown): unknown {
+    const stack = (this.exports[STACK_POINTER]?.value ?? STACK_REST) as number;
+    const ownStack = error instanceof WebAssembly.RuntimeError && stack < STACK_REST;
+    const range = error instanceof RangeError ? error.message : undefined;
+    if (ownStack || range?.includes("call stack")) return tooDeep(error);
+    const aborted = error instanceof PolicyAbort && error.message === OUT_OF_MEMORY;
+    // Memory that can't grow any more is a RangeError, too.
+    if (aborted || range !== undefined) return outOfMemory("all that is left", { cause: error });
+    return error;
+  }
+
+  /** The first builtin of the module's own that has failed since this was asked last. */
+  takeNativeFailure(): string | undefined {
+    const failure = this.exports[NATIVE_FAILURE];
+    const number = (failure?.value ?? 0) as number;
+    if (failure === undefined || number === 0) return undefined;
+    failure.value = 0;
+    return this.#native[number - 1];
   }
 
   /** To be called after anything was thrown through the module: puts its stack pointer back. */
@@ -160,17 +246,29 @@ export class WasmInstance {
     return this.memory.read(this.exports.opa_json_dump(value));
   }
 
+  /** Called by the module, and before it is answered: throws when the evaluation has passed its bounds. */
+  checkBounds(): void {
+    this.#bounds.check();
+  }
+
+  /** Called by the module when it writes a set. */
+  noteSet(): void {
+    this.#wroteSet = true;
+  }
+
   /** Called by the module: the answer is the address of a value, 0 for undefined. */
   callBuiltin(id: number, args: readonly number[]): number {
+    // What takes no steps takes time, too.
+    this.#bounds.check();
     const name = this.#builtinNames.get(id) ?? `#${id}`;
     const answer = this.#call(
       name,
-      args.map((value) => this.dump(value)),
+      args.map((value) => this.memory.read(this.exports.opa_value_dump(value))),
     );
     if (answer === undefined) return 0;
     // Worst case of UTF-8; what is too much goes with the evaluation's heap.
     const address = this.exports.opa_malloc(answer.length * 3);
-    return this.exports.opa_json_parse(address, this.memory.write(answer, address));
+    return this.exports.opa_value_parse(address, this.memory.write(answer, address));
   }
 }
 
@@ -186,7 +284,9 @@ function importsOf(memory: PolicyMemory, host: { instance?: WasmInstance }): Web
     env: {
       memory: memory.memory,
       opa_abort: (address: number) => {
-        throw new PolicyAbort(quote(memory.read(address)));
+        if (address === ASKS.more) host.instance?.checkBounds();
+        else if (address === ASKS.set) host.instance?.noteSet();
+        else throw new PolicyAbort(memory.read(address));
       },
       // What OPA's runtime prints is for those who debug it; a policy's own print() is a builtin.
       opa_println: () => undefined,

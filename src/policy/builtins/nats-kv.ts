@@ -1,4 +1,4 @@
-import { BridgeError, type ErrorCode } from "../../errors.ts";
+import { BridgeError, type ErrorCode, isBridgeError, quote } from "../../errors.ts";
 import type { PolicyStore } from "../../store/policy-store.ts";
 import type { BucketDemand } from "../bucket-demand.ts";
 import { type Query, Suspension } from "../query.ts";
@@ -9,7 +9,11 @@ const ABSENT: ReadonlySet<ErrorCode> = new Set([
   "BUCKET_NAME",
   "BUCKET_NOT_ALLOWED",
   "BUCKET_NOT_FOUND",
+  "BUCKET_STALE",
 ]);
+
+/** An answer that lacks data for one of these reasons would look like one that is right. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["BRIDGE_STOPPING", "BUCKET_UNAVAILABLE"]);
 
 /** `nats.kv.watch_bucket`, `nats.kv.get_data` and `nats.kv.status`. */
 export function natsKvBuiltins(
@@ -18,6 +22,16 @@ export function natsKvBuiltins(
 ): [name: string, builtin: Builtin][] {
   const hold = (query: Query, bucket: string): void =>
     query.hold(bucket, (name) => demand.pin(name));
+
+  const suspension = (query: Query, bucket: string): Suspension =>
+    new Suspension(`bucket ${quote(bucket)}`, async () => {
+      try {
+        await demand.load(bucket);
+      } catch (error) {
+        if (!isBridgeError(error) || FINAL.has(error.code)) throw error;
+        query.giveUp(bucket, error);
+      }
+    });
 
   /** True when the bucket is watched. Otherwise false for the whole query, and the watch starts behind its back. */
   function watchBucket([argument]: readonly string[], query: Query): string | undefined {
@@ -29,6 +43,7 @@ export function natsKvBuiltins(
       }
       const failure = demand.recentFailure(bucket);
       if (failure === undefined) demand.watch(bucket);
+      else if (failure.code === "BUCKET_UNAVAILABLE") throw suspension(query, bucket);
       else if (!ABSENT.has(failure.code)) throw failure;
       return "false";
     });
@@ -45,15 +60,17 @@ export function natsKvBuiltins(
     if (reason === undefined) {
       // The bucket was not watched when the query came to it; which rule asked first must not matter.
       query.once(watchQuestion(bucket), () => "false");
-      throw new Suspension(bucket);
+      throw suspension(query, bucket);
     }
     if (ABSENT.has(reason.code)) return "null";
     throw reason;
   }
 
   /** `{"state", "revision", "age_ms"}` of a bucket, as it is known now. Starts nothing. */
-  function status([argument]: readonly string[]): string | undefined {
-    const { state, revision, ageMs } = demand.state(textOf(argument));
+  function status([argument]: readonly string[], query: Query): string | undefined {
+    const bucket = textOf(argument);
+    query.ask(bucket);
+    const { state, revision, ageMs } = demand.state(bucket);
     return JSON.stringify({ state, revision, age_ms: ageMs });
   }
 

@@ -40,6 +40,9 @@ class ManualDemand implements BucketDemand {
   recentFailure(): BridgeError | undefined {
     return this.failure;
   }
+  unavailable(): undefined {
+    return undefined;
+  }
   state(bucket: string): { state: "live" | "unwatched"; revision?: number } {
     const document = this.#store.bucket(bucket);
     return document ? { state: "live", revision: document.revision } : { state: "unwatched" };
@@ -248,7 +251,7 @@ describe("PolicyEngine", () => {
   it("P5 a bundle that can't be activated leaves the old one serving", async () => {
     const { engine, decide } = await setUp();
     const bundle = await readBundle(BUNDLE);
-    const bad = { ...bundle, wasm: bundle.wasm.subarray(0, 1_000) };
+    const bad = { ...bundle, wasm: bundle.wasm!.subarray(0, 1_000) };
     await expect(engine.activate(bad)).rejects.toMatchObject({ code: "BUNDLE_INVALID" });
     expect(await decide("allow", { user: "alice" })).toBe("true");
   });

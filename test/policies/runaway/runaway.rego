@@ -1,0 +1,106 @@
+package runaway
+
+# Decisions that take what they are asked for, of time, memory or depth.
+
+import rego.v1
+
+default small := false
+
+small if input.user == "alice"
+
+# Loops of the policy's own.
+turns := count([1 |
+	some i in numbers.range(1, input.n)
+	some j in numbers.range(1, input.n)
+	i * j == -1
+])
+
+# Loops over data.
+pairs := count([1 |
+	some a in data.nats.kv.members
+	some b in data.nats.kv.members
+	some c in data.nats.kv.members
+	a.id == concat(b.id, [c.id, "-"])
+])
+
+# Calls without loops: 2 ** 26 of them.
+f1(x) := f2(x) + f2(x + 1)
+
+f2(x) := f3(x) + f3(x + 1)
+
+f3(x) := f4(x) + f4(x + 1)
+
+f4(x) := f5(x) + f5(x + 1)
+
+f5(x) := f6(x) + f6(x + 1)
+
+f6(x) := f7(x) + f7(x + 1)
+
+f7(x) := f8(x) + f8(x + 1)
+
+f8(x) := f9(x) + f9(x + 1)
+
+f9(x) := f10(x) + f10(x + 1)
+
+f10(x) := f11(x) + f11(x + 1)
+
+f11(x) := f12(x) + f12(x + 1)
+
+f12(x) := f13(x) + f13(x + 1)
+
+f13(x) := f14(x) + f14(x + 1)
+
+f14(x) := f15(x) + f15(x + 1)
+
+f15(x) := f16(x) + f16(x + 1)
+
+f16(x) := f17(x) + f17(x + 1)
+
+f17(x) := f18(x) + f18(x + 1)
+
+f18(x) := f19(x) + f19(x + 1)
+
+f19(x) := f20(x) + f20(x + 1)
+
+f20(x) := f21(x) + f21(x + 1)
+
+f21(x) := f22(x) + f22(x + 1)
+
+f22(x) := f23(x) + f23(x + 1)
+
+f23(x) := f24(x) + f24(x + 1)
+
+f24(x) := f25(x) + f25(x + 1)
+
+f25(x) := f26(x) + f26(x + 1)
+
+f26(x) := x % 7
+
+calls := f1(input.n)
+
+# Loops inside what the module brings itself.
+search := count([i | some i in numbers.range(1, input.n); indexof(input.text, input.part) == i])
+
+range := count(numbers.range(1, input.n))
+
+# Calls of the host.
+texts := count([t | some i in numbers.range(1, input.n); t := sprintf("%v", [i]); t == "x"])
+
+# Memory.
+doubled := count(d8) if {
+	d1 := concat("", [input.text, input.text])
+	d2 := concat("", [d1, d1, d1, d1])
+	d3 := concat("", [d2, d2, d2, d2])
+	d4 := concat("", [d3, d3, d3, d3])
+	d5 := concat("", [d4, d4, d4, d4])
+	d6 := concat("", [d5, d5, d5, d5])
+	d7 := concat("", [d6, d6, d6, d6])
+	d8 := concat("", [d7, d7, d7, d7])
+}
+
+objects := count({i: {j: [i, j] | some j in numbers.range(1, 1000)} | some i in numbers.range(1, input.n)})
+
+# Depth.
+depth := count(json.marshal(json.unmarshal(input.text)))
+
+walked := count([path | some [path, _] in walk(json.unmarshal(input.text))])
