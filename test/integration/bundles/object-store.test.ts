@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import { connect, type NatsConnection, type ObjectStore } from "nats";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type Bridge, createBridge } from "../../../src/bridge.ts";
+import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { bundleWith, revised } from "../../support/pack-bundle.ts";
+import { TEAMS } from "./kit.ts";
+
+const SOON = { timeout: 8_000, interval: 10 };
+
+let nats: NatsServer;
+let client: NatsConnection;
+beforeAll(async () => {
+  nats = await startNatsServer();
+  client = await connect({ servers: nats.url });
+});
+afterAll(async () => {
+  await client?.close();
+  await nats?.stop();
+});
+
+async function put(store: ObjectStore, bytes: Buffer): Promise<void> {
+  await store.putBlob({ name: "authz/teams.tar.gz" }, new Uint8Array(bytes));
+}
+
+function bridgeOn(store: string): Promise<Bridge> {
+  return createBridge({
+    nats: { server_url: nats.url, reconnect_wait: "50ms" },
+    bundles: { teams: { resource: `nats://${store}/authz/teams.tar.gz` } },
+  });
+}
+
+function activeIn(bridge: Bridge): string | undefined {
+  return bridge.status().bundles["teams"]?.active_revision;
+}
+
+describe("a bundle in a NATS object store", () => {
+  it("P5 reaches the bridge as soon as it is put, also after a bad one and after an outage", async () => {
+    const store = await client.jetstream().views.os("policies");
+    await put(store, await readFile(TEAMS));
+    await using bridge = await bridgeOn("policies");
+    expect(await bridge.decide("teams/authz/allow", { user: "alice" })).toEqual({ result: true });
+    const start = performance.now();
+    await put(store, await revised(TEAMS, "teams-2"));
+    await vi.waitFor(() => expect(activeIn(bridge)).toBe("teams-2"), SOON);
+    expect(performance.now() - start).toBeLessThan(3_000);
+    await put(store, await bundleWith(TEAMS, { "policy.wasm": "no module" }));
+    await vi.waitFor(
+      () => expect(bridge.status().bundles["teams"]?.code).toBe("bundle_error"),
+      SOON,
+    );
+    await put(store, await revised(TEAMS, "teams-3"));
+    await vi.waitFor(() => expect(activeIn(bridge)).toBe("teams-3"), SOON);
+    await nats.restart();
+    await vi.waitFor(() => expect(bridge.health().nats).toBe("connected"), SOON);
+    await vi.waitFor(() => put(store, Buffer.alloc(0)), SOON);
+    await vi.waitFor(
+      () => expect(bridge.status().bundles["teams"]?.code).toBe("bundle_error"),
+      SOON,
+    );
+    await put(store, await revised(TEAMS, "teams-4"));
+    await vi.waitFor(() => expect(activeIn(bridge)).toBe("teams-4"), SOON);
+    await bridge.rollback("teams");
+    expect(activeIn(bridge)).toBe("teams-3");
+  }, 40_000);
+
+  it("that is not there is refused at the start, and no store is made of it", async () => {
+    await expect(bridgeOn("nowhere")).rejects.toMatchObject({
+      code: "BUNDLE_DOWNLOAD",
+      message: expect.stringContaining('"nowhere"') as string,
+    });
+    const manager = await client.jetstreamManager();
+    await expect(manager.streams.info("OBJ_nowhere")).rejects.toThrow(/not found/);
+    await client.jetstream().views.os("empty");
+    await expect(bridgeOn("empty")).rejects.toMatchObject({
+      code: "BUNDLE_DOWNLOAD",
+      message: expect.stringContaining("There is no object") as string,
+    });
+  });
+
+  it("that is put later, or taken away, is noticed as it happens", async () => {
+    const store = await client.jetstream().views.os("later");
+    await using bridge = await createBridge({
+      nats: { server_url: nats.url, retry_on_failed_connect: true },
+      bundles: { teams: { resource: "nats://later/authz/teams.tar.gz" } },
+    });
+    await vi.waitFor(
+      () => expect(bridge.status().bundles["teams"]?.failures).toBeGreaterThan(0),
+      SOON,
+    );
+    expect(bridge.health()).toMatchObject({ ready: false, bundles: false });
+    await put(store, await readFile(TEAMS));
+    await vi.waitFor(() => expect(activeIn(bridge)).toBe("teams-1"), SOON);
+    expect(bridge.health()).toMatchObject({ ready: true, bundles: true });
+    await store.delete("authz/teams.tar.gz");
+    await vi.waitFor(() => {
+      expect(bridge.status().bundles["teams"]?.message).toContain("There is no object");
+    }, SOON);
+    expect(await bridge.decide("teams/authz/allow", { user: "alice" })).toEqual({ result: true });
+  });
+
+  it("whose content is not what its digest says is refused, and the old one goes on", async () => {
+    const store = await client.jetstream().views.os("forged");
+    await put(store, await readFile(TEAMS));
+    await using bridge = await bridgeOn("forged");
+    const info = await store.info("authz/teams.tar.gz");
+    const other = await revised(TEAMS, "forged");
+    const js = client.jetstream();
+    await js.publish("$O.forged.C.forged", new Uint8Array(other));
+    // Its length needs no padding.
+    const meta = `$O.forged.M.${Buffer.from("authz/teams.tar.gz").toString("base64url")}`;
+    await js.publish(
+      meta,
+      JSON.stringify({
+        ...info,
+        nuid: "forged",
+        size: other.length,
+        chunks: 1,
+        digest: info!.digest,
+      }),
+    );
+    await vi.waitFor(() => {
+      expect(bridge.status().bundles["teams"]?.message).toContain("does not have its digest");
+    }, SOON);
+    expect(activeIn(bridge)).toBe("teams-1");
+  });
+});
