@@ -1,0 +1,133 @@
+import { readFile } from "node:fs/promises";
+import { connect } from "nats";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeTlsFiles } from "../../support/credentials.ts";
+import {
+  type LogCollector,
+  type LogEvent,
+  startLogCollector,
+} from "../../support/log-collector.ts";
+import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
+import { BASIC } from "../server/service.ts";
+import { AT_ONCE, startLogged } from "./kit.ts";
+
+let nats: NatsServer;
+let collector: LogCollector;
+
+beforeAll(async () => {
+  nats = await startNatsServer();
+  const client = await connect({ servers: nats.url });
+  await (await client.jetstream().views.kv("team")).put("key", '"value"');
+  await client.close();
+});
+
+afterAll(async () => {
+  await nats.stop();
+});
+
+beforeEach(async () => {
+  collector = await startLogCollector();
+});
+
+afterEach(async () => {
+  await collector.stop();
+});
+
+async function eventsOf(from: LogCollector, count: number): Promise<LogEvent[]> {
+  await vi.waitFor(() => expect(from.events()).toHaveLength(count), 10_000);
+  return from.events();
+}
+
+describe("an event of the decision log", () => {
+  it("L1 tells the time that the policy took from the time that it waited for buckets, as the answer does", async () => {
+    await using proxy = await startTcpProxy(Number(new URL(nats.url).port));
+    await using service = await startLogged(
+      proxy,
+      { services: { logs: { url: collector.url } }, decision_logs: { reporting: AT_ONCE } },
+      BASIC,
+    );
+    proxy.delay(200);
+    const answer = (await service.decide(
+      "basic/value?metrics",
+      '{"bucket":"team","key":"key"}',
+    )) as {
+      result: unknown;
+      metrics: Record<string, number>;
+    };
+    expect(answer.result).toBe("value");
+    const [event] = await eventsOf(collector, 1);
+    const metrics = event!["metrics"] as Record<string, number>;
+    // At least once to the server and back.
+    expect(metrics["timer_rego_external_resolve_ns"]).toBeGreaterThan(190e6);
+    expect(metrics["timer_rego_query_eval_ns"]).toBeGreaterThan(0);
+    expect(metrics["timer_rego_query_eval_ns"]).toBeLessThan(100e6);
+    for (const timer of ["timer_rego_external_resolve_ns", "timer_rego_query_eval_ns"]) {
+      expect([timer, answer.metrics[timer]]).toEqual([timer, metrics[timer]]);
+    }
+  });
+
+  it("P2 names the batch that its decision was part of, and an identity of its own", async () => {
+    await using service = await startLogged(nats, {
+      services: { logs: { url: collector.url } },
+      decision_logs: { reporting: AT_ONCE },
+    });
+    const response = await fetch(`${service.url}/v1/batch/data/app/allow`, {
+      method: "POST",
+      body: '{"inputs":{"a":{"user":"alice"},"b":{"user":"bob"}}}',
+    });
+    const answer = (await response.json()) as {
+      batch_decision_id: string;
+      responses: Record<string, { decision_id: string; result: boolean }>;
+    };
+    await service.decide("app/allow", '{"user":"alice"}');
+    const events = await eventsOf(collector, 3);
+    const { a, b } = answer.responses;
+    const batch = events.filter((event) => event["batch_decision_id"] === answer.batch_decision_id);
+    expect(new Map(batch.map(({ decision_id: id, result }) => [id, result]))).toEqual(
+      new Map([
+        [a!.decision_id, true],
+        [b!.decision_id, false],
+      ]),
+    );
+    expect(new Set([answer.batch_decision_id, ...batch.map((each) => each.decision_id)]).size).toBe(
+      3,
+    );
+    expect(events.filter((event) => "batch_decision_id" in event)).toHaveLength(2);
+  });
+
+  it("S1 goes to a service that proves who it is, from one that does, and to no other", async () => {
+    await using files = await makeTlsFiles();
+    const own = {
+      ca: files.ca,
+      cert: await readFile(files.serverCertFile),
+      key: await readFile(files.serverKeyFile),
+      requestCert: true,
+      rejectUnauthorized: true,
+    };
+    await using secure = await startLogCollector(own);
+    const mutual = {
+      url: secure.url,
+      tls: { ca_cert: files.caFile },
+      credentials: {
+        client_tls: { cert: files.clientCertFile, private_key: files.clientKeyFile },
+      },
+    };
+    const log = { reporting: { ...AT_ONCE, max_delay_seconds: 1, min_delay_seconds: 0 } };
+    await using known = await startLogged(nats, { services: { logs: mutual }, decision_logs: log });
+    await known.decide("app/allow", '{"n":1}');
+    await eventsOf(secure, 1);
+    const { tls: _, ...unproved } = mutual;
+    const { credentials: __, ...unnamed } = mutual;
+    for (const logs of [unproved, unnamed]) {
+      await using refused = await startLogged(nats, { services: { logs }, decision_logs: log });
+      await refused.decide("app/allow", '{"n":2}');
+      await vi.waitFor(() => {
+        const figures = refused.bridge.recording!.log.figures();
+        expect(figures.delivery_failures).toBeGreaterThan(0);
+        expect(figures.waiting).toBe(1);
+      }, 10_000);
+    }
+    expect(secure.events()).toHaveLength(1);
+  });
+});
