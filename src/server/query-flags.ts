@@ -10,6 +10,7 @@ export function valuesOf(query: QueryParameters, name: string): readonly string[
 
 /** Whether a parameter is on. As in OPA, one without a value is, and otherwise only "true" means true. */
 export function flag(query: QueryParameters, name: string): boolean {
+  if (query[name] === undefined) return false;
   const values = valuesOf(query, name);
   if (values.length === 1 && values[0] === "") return true;
   return values.some((value) => value.toLowerCase() === "true");

@@ -1,8 +1,15 @@
 import { STATUS_CODES } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyServerOptions,
+} from "fastify";
 import type { Bridge } from "../bridge.ts";
 import { type Logger, silentLogger } from "../common/logger.ts";
+import type { AccessConfig } from "../config/types.ts";
+import { publicConfig } from "../config/public.ts";
 import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
 import {
   type ApiError,
@@ -11,20 +18,47 @@ import {
   invalidParameter,
   RequestError,
 } from "./api-errors.ts";
-import { dataRoutes } from "./data-routes.ts";
+import { type Access, guard, OPEN_ACCESS, prepareAccess } from "./access/access.ts";
+import { followCertificates } from "./access/certificates.ts";
+import { limitConcurrency } from "./access/limits.ts";
+import { bodyReader } from "./data-api/context.ts";
+import { dataApi } from "./data-api/data-api.ts";
+import type { Gzip } from "./data-api/send.ts";
+import { consoleRoutes } from "./console-routes.ts";
+import { decisionRoutes } from "./decision-routes.ts";
+import { feedRoutes } from "./feed-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { isLoopback, limitSockets, socketOptions } from "./sockets.ts";
+import { metricsRoutes } from "./metrics-routes.ts";
+import { handleByTurns } from "./turns.ts";
+import { unknownRoutes } from "./unknown-routes.ts";
+import { unsupportedRoutes } from "./unsupported-routes.ts";
+import { writeRoutes } from "./write-routes.ts";
 
-export interface ServerOptions {
+/** Who may ask is open to all, in plain text, where it isn't said. */
+export interface ServerOptions extends Partial<AccessConfig> {
   /** An IP address or host name. */
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   readonly maxBodyBytes: number;
+  /** How long a request may take to arrive, and an answer to be taken, in milliseconds. Default 60,000. */
+  readonly requestTimeoutMs?: number;
+  /** Default 1,000. */
+  readonly maxConcurrentRequests?: number;
+  /** Default 10,000. */
+  readonly maxConnections?: number;
+  /** When answers are packed. Default: as in OPA. */
+  readonly gzip?: Gzip;
   /** How long requests under way may take when the service stops, in milliseconds. */
   readonly shutdownGraceMs: number;
   /** Told what went wrong inside, which clients are not. Default: silent. */
   readonly logger?: Logger;
 }
+
+const OPAS_GZIP: Gzip = { minLength: 1_024, level: 9 };
+
+type AppOptions = Omit<ServerOptions, "host" | "port" | "shutdownGraceMs">;
 
 /** The service, listening. */
 export interface PolicyServer {
@@ -37,14 +71,22 @@ export interface PolicyServer {
   close(): Promise<void>;
 }
 
-/** Serves a bridge over HTTP, with OPA's REST API. Rejects with `SERVER_LISTEN`. */
+/** Serves a bridge over HTTP, with OPA's REST API. Rejects with `SERVER_LISTEN`, or `CONFIG_INVALID` for a file. */
 export async function startServer(bridge: Bridge, options: ServerOptions): Promise<PolicyServer> {
   let stopping = false;
   const drain = (): void => {
     stopping = true;
   };
-  const app = buildApp(bridge, options, () => stopping);
-  const { host, port } = options;
+  const { host, port, logger = silentLogger } = options;
+  const access = await prepareAccess(options, logger);
+  const app = buildApp(bridge, options, () => stopping, access);
+  followCertificates(app, options, logger);
+  if (access.authentication === undefined && !isLoopback(host)) {
+    logger.warn(
+      { host },
+      "everybody who reaches this address may ask: set server.authentication, or listen on 127.0.0.1",
+    );
+  }
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -59,25 +101,30 @@ export async function startServer(bridge: Bridge, options: ServerOptions): Promi
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   let closed: Promise<void> | undefined;
   return {
-    url: `http://${shown}:${address.port}`,
+    url: `${access.tls === undefined ? "http" : "https"}://${shown}:${address.port}`,
     port: address.port,
     drain,
     close: () => (closed ??= closeWithin(app, options.shutdownGraceMs)),
   };
 }
 
-/** A request that is not all there after this long is given up, so that nobody can hold connections for nothing. */
-const REQUEST_TIMEOUT_MS = 60_000;
-
 /** The routes without a socket; `inject` asks them. */
 export function buildApp(
   bridge: Bridge,
-  { maxBodyBytes, logger = silentLogger }: Pick<ServerOptions, "maxBodyBytes" | "logger">,
+  options: AppOptions,
   isStopping: () => boolean = () => false,
+  access: Access = OPEN_ACCESS,
 ): FastifyInstance {
+  const { maxBodyBytes, gzip = OPAS_GZIP, logger = silentLogger } = options;
+  const limits = {
+    requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+    maxConnections: options.maxConnections ?? 10_000,
+    answerMs: bridge.config.policy.queryTimeoutMs,
+  };
   const app = Fastify({
+    ...socketOptions(limits, access.tls),
     bodyLimit: maxBodyBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestTimeoutMs,
     routerOptions: {
       // A trailing slash means nothing, as in OPA.
       ignoreTrailingSlash: true,
@@ -86,29 +133,36 @@ export function buildApp(
     },
     frameworkErrors: (error, _request, reply) => void sendFailure(reply, error, logger),
     clientErrorHandler: refuseConnection,
-  });
+  } as FastifyServerOptions) as FastifyInstance;
+  limitSockets(app, limits);
   // Bodies stay bytes: parsing them here would change what numbers look like.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  // By its name the usual type is found without being taken apart at every request.
+  app.addContentTypeParser(
+    ["application/json", "*"],
+    { parseAs: "buffer" },
+    (_request, body, done) => done(null, body),
+  );
   app.setErrorHandler((error: Error, _request, reply) => sendFailure(reply, error, logger));
-  app.setNotFoundHandler((request, reply) => {
-    const [path] = request.url.split("?", 1);
-    const isData = /^\/v1\/data(?:\/|$)/.test(path!);
-    const url = isData ? "/v1/data" : path!.replace(/\/$/, "");
-    const allowed = ["GET", "HEAD", "POST"].filter((method) => app.hasRoute({ method, url }));
-    if (allowed.length > 0) {
-      const message = `method ${request.method} is not allowed here`;
-      return sendError(reply.header("allow", allowed.join(", ")), invalidParameter(message, 405));
-    }
-    return sendError(reply, {
-      status: 404,
-      code: "resource_not_found",
-      message: `there is no ${quote(request.url)}; decisions are at /v1/data/<path>`,
-    });
+  const unknown = unknownRoutes(app);
+  app.setNotFoundHandler(({ method, url }, reply) => {
+    const { error, allow } = unknown(method, url);
+    return sendError(allow === undefined ? reply : reply.header("allow", allow), error);
   });
   closeAfterAnswer(app);
-  dataRoutes(app, bridge, maxBodyBytes);
+  limitConcurrency(app, options.maxConcurrentRequests ?? 1_000);
+  handleByTurns(app);
+  const body = bodyReader(maxBodyBytes);
+  guard(app, bridge, access, body);
+  dataApi(app, bridge, { maxBodyBytes, gzip, body });
+  writeRoutes(app, bridge, body);
+  app.get("/v1/config", async () => ({ result: publicConfig(bridge.config) }));
+  unsupportedRoutes(app);
   healthRoutes(app, bridge, isStopping);
+  metricsRoutes(app, bridge.metrics);
+  feedRoutes(app, bridge.feed, logger);
+  decisionRoutes(app, bridge.recording?.recent);
+  consoleRoutes(app);
   return app;
 }
 
@@ -118,8 +172,9 @@ function closeAfterAnswer(app: FastifyInstance): void {
   app.addHook("preClose", async () => {
     closing = true;
   });
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", (_request, reply, _payload, done) => {
     if (closing) reply.header("connection", "close");
+    done();
   });
 }
 

@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { BaseData } from "../../../src/policy/base-data.ts";
 import { readBundle } from "../../../src/policy/bundle.ts";
 import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { BASIC, GROUPS, type Service, startService } from "./service.ts";
@@ -281,7 +282,7 @@ describe("what is not there", () => {
     expect([health.status, health.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 
-  it.each(["/", "/v1", "/v1/dat", "/v1/database", "/v1/query", "/v1/policies", "/v2/data/x"])(
+  it.each(["/v1", "/v1/dat", "/v1/database", "/v1/batch", "/v2/data/x"])(
     "is 404 for %s, in OPA's shape",
     async (path) => {
       const reply = await service.get(path, { method: "POST", body: "{}" });
@@ -302,12 +303,12 @@ describe("P5 a new bundle", () => {
     const noPolicy = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     for (const bad of [
       { ...good, wasm: noPolicy },
-      { ...good, wasm: good.wasm.subarray(0, 1_000) },
-      { ...good, data: '{"nats":{}}' },
+      { ...good, wasm: good.wasm!.subarray(0, 1_000) },
+      { ...good, data: await BaseData.parse('{"nats":{}}') },
     ]) {
       await expect(engine.activate(bad)).rejects.toMatchObject({ name: "BridgeError" });
       expect((await swapped.decide("basic/allow", { user: "alice" })).text).toBe('{"result":true}');
-      expect(engine.policy?.bundle.revision).toBe("basic-1");
+      expect(engine.policy?.revisions.get("bundle")).toBe("basic-1");
     }
     await engine.activate(good);
     expect((await swapped.decide("authz/allow", {})).text).toBe('{"result":false}');

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -113,7 +114,7 @@ describe("/v1/status", () => {
       result: {
         nats: { state: "connected" },
         policy: {
-          revision: "basic-1",
+          bundles: { bundle: "basic-1" },
           entrypoints: expect.arrayContaining(["basic/allow"]) as string[],
         },
         watch: { buckets: [], watchers: 0 },
@@ -123,50 +124,76 @@ describe("/v1/status", () => {
 });
 
 describe("N2 /health while the store is busy", () => {
-  // In a thread of its own: what is measured is the service, not how busy the test is.
+  // In a thread of its own: what is measured is the service, not how busy the test is. When the machine keeps this
+  // thread itself waiting, that much is not the service's doing.
   const ASKER = `
     const { parentPort, workerData } = require("node:worker_threads");
+    const EVERY_MS = 5;
     let busy = true;
+    let asked = 0;
+    let late = 0;
+    let failed = 0;
+    let starvedMs = 0;
+    let last = performance.now();
+    setInterval(() => {
+      const now = performance.now();
+      starvedMs += Math.max(0, now - last - 2 * EVERY_MS);
+      last = now;
+    }, EVERY_MS).unref();
     parentPort.on("message", () => (busy = false));
     (async () => {
-      let failed = 0;
-      const times = [];
-      while (busy || times.length < 2) {
+      // The first one has to connect, and to warm up.
+      await (await fetch(workerData)).text();
+      parentPort.postMessage("started");
+      while (busy || asked === 0) {
+        const starvedBefore = starvedMs;
         const start = performance.now();
         const response = await fetch(workerData);
         if (await response.text() !== "{}") failed++;
-        // The first one has to connect, and to warm up.
-        if (times.length === 0) parentPort.postMessage("started");
-        times.push(performance.now() - start);
+        const tookMs = performance.now() - start;
+        // The interval's timer has its turn before the thread's own waiting is known.
+        await new Promise((resolve) => setTimeout(resolve, 2 * EVERY_MS));
+        asked++;
+        if (tookMs - (starvedMs - starvedBefore) > 100) late++;
       }
-      const [slowest, ...others] = times.slice(1).sort((a, b) => b - a);
-      const most = others[Math.floor(others.length / 2)] ?? slowest;
-      parentPort.postMessage({ slowest, most, asked: times.length, failed });
+      parentPort.postMessage({ asked, late, failed });
     })();
   `;
 
   interface Figures {
-    /** The slowest answer, in milliseconds. */
-    readonly slowest: number;
-    /** Half of the answers took no longer. */
-    readonly most: number;
     readonly asked: number;
+    /** Answers that took longer than 100 ms. */
+    readonly late: number;
     readonly failed: number;
+    /** How long the service's own event loop kept others waiting, 99 of 100 times at most, in milliseconds. */
+    readonly stalledMs: number;
   }
 
   /** Asks one question after the other while `work` goes on. */
   async function askDuring(service: Service, work: () => Promise<unknown>): Promise<Figures> {
     const worker = new Worker(ASKER, { eval: true, workerData: `${service.url}/health?plugins` });
+    const loop = monitorEventLoopDelay({ resolution: 5 });
     try {
       await once(worker, "message");
+      loop.enable();
       await work();
-      const figures = once(worker, "message") as Promise<[Figures]>;
+      loop.disable();
+      const figures = once(worker, "message") as Promise<[Omit<Figures, "stalledMs">]>;
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       worker.postMessage("stop");
-      return (await figures)[0];
+      return { ...(await figures)[0], stalledMs: loop.percentile(99) / 1e6 };
     } finally {
       await worker.terminate();
     }
+  }
+
+  /** All within 100 ms; of many, one in a hundred may have met a machine that was busy with other things. */
+  function expectPrompt(figures: Figures): void {
+    if (process.env["SHOW_FIGURES"] !== undefined) console.log(figures);
+    expect(figures.failed).toBe(0);
+    expect(figures.asked).toBeGreaterThan(5);
+    expect(figures.late).toBeLessThanOrEqual(Math.floor(figures.asked / 100));
+    expect(figures.stalledMs).toBeLessThan(100);
   }
 
   it("N1 is answered within 100 ms while a writer holds the store, and so are decisions", async () => {
@@ -183,8 +210,7 @@ describe("N2 /health while the store is busy", () => {
           expect(text).toBe('{"result":false}');
         }
       });
-      expect(figures).toMatchObject({ failed: 0 });
-      expect(figures.most).toBeLessThan(100);
+      expectPrompt(figures);
       expect(loaded).toBe(false);
     } finally {
       writer.abort();
@@ -230,13 +256,7 @@ describe("N2 /health while the store is busy", () => {
         { timeout: 10_000 },
       );
     });
-    if (process.env["SHOW_FIGURES"] !== undefined) console.log({ loading, changing });
-    for (const { slowest, most, asked, failed } of [loading, changing]) {
-      expect(failed).toBe(0);
-      expect(asked).toBeGreaterThan(5);
-      expect(most).toBeLessThan(100);
-      // A single answer can be late on a machine that is busy with other things.
-      expect(slowest).toBeLessThan(2_000);
-    }
+    expectPrompt(loading);
+    expectPrompt(changing);
   });
 });

@@ -4,9 +4,10 @@ import type { NatsOptions } from "../../../src/config/options.ts";
 import { type PolicyServer, type ServerOptions, startServer } from "../../../src/server/server.ts";
 
 export const BASIC: string = policyFile("../../policies/basic/bundle.tar.gz");
+export const API: string = policyFile("../../policies/api/bundle.tar.gz");
 export const GROUPS: string = policyFile("../../../examples/groups/bundle.tar.gz");
 
-function policyFile(path: string): string {
+export function policyFile(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
 }
 

@@ -1,0 +1,30 @@
+import type { FastifyInstance } from "fastify";
+import { BridgeError } from "../../errors.ts";
+
+/** Those who ask here stay, and have a limit of their own. */
+const STAYING: ReadonlySet<string | undefined> = new Set(["/v1/feed", "/v1/decisions"]);
+
+/** Refuses what would be one request too many at the same time, before its body is read. */
+export function limitConcurrency(app: FastifyInstance, most: number): void {
+  let running = 0;
+  app.addHook("onRequest", (request, reply, done) => {
+    if (STAYING.has(request.routeOptions.url)) {
+      done();
+      return;
+    }
+    if (running >= most) {
+      reply.header("retry-after", "1");
+      done(
+        new BridgeError(
+          "SERVER_BUSY",
+          "Too many requests are under way; try again later (server.max_concurrent_requests).",
+        ),
+      );
+      return;
+    }
+    running++;
+    // Comes however the request ends, also when its client goes away.
+    reply.raw.once("close", () => running--);
+    done();
+  });
+}

@@ -1,0 +1,30 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Bridge } from "../../bridge.ts";
+import type { LogContext } from "../decision-context.ts";
+import { bodyText } from "./body.ts";
+import type { Gzip } from "./send.ts";
+
+/** What all routes of the data API share. */
+export interface DataApi {
+  readonly bridge: Bridge;
+  /** Of the package, for provenance. */
+  readonly version: string;
+  readonly maxBodyBytes: number;
+  readonly gzip: Gzip;
+  /** What the decision log shows of a request; undefined where decisions are not logged. */
+  readonly logContext: ((request: FastifyRequest) => LogContext) | undefined;
+  /** The request's body as JSON text, checked; undefined where there is none. */
+  body(request: FastifyRequest): Promise<string | undefined>;
+}
+
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+
+/** Whoever asks for a body a second time (authorization does first) gets the same text, which takes the bytes' place. */
+export function bodyReader(maxBodyBytes: number): DataApi["body"] {
+  return async (request) => {
+    if (typeof request.body === "string") return request.body;
+    const text = await bodyText(request, maxBodyBytes);
+    request.body = text;
+    return text;
+  };
+}

@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { connect, type NatsConnection } from "nats";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Bridge, createBridge } from "../../../src/bridge.ts";
+import { type PolicyServer, startServer } from "../../../src/server/server.ts";
+import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { BASIC } from "./service.ts";
+
+const SCREENSHOTS = fileURLToPath(new URL("../../../.artifacts/console/", import.meta.url));
+const TOKEN = "s3cret-of-the-test";
+
+const BROWSER = [
+  process.env["CHROMIUM_BIN"] ?? "",
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+].find((file) => file !== "" && existsSync(file));
+
+// On a machine of one's own the browser may be missing; where everything has to hold it may not.
+const skipped = BROWSER === undefined && process.env["CI"] !== "true";
+if (skipped)
+  console.warn("the console is not tested: no Chromium; install it, or set CHROMIUM_BIN");
+
+let nats: NatsServer;
+let client: NatsConnection;
+let bridge: Bridge;
+let server: PolicyServer;
+let browser: Browser;
+
+async function put(key: string, text: string): Promise<void> {
+  await (await client.jetstream().views.kv("team")).put(key, text);
+}
+
+describe.skipIf(skipped)("the console", () => {
+  beforeAll(async () => {
+    await mkdir(SCREENSHOTS, { recursive: true });
+    nats = await startNatsServer();
+    client = await connect({ servers: nats.url });
+    const manager = await client.jetstreamManager();
+    await manager.streams.add({ name: "LOG", subjects: ["log"] });
+    await put("members.alice", '{"role":"admin"}');
+    await put("digits", "9007199254740993");
+    await put("markup", '"<img src=x onerror=alert(1)>"');
+    bridge = await createBridge({
+      nats: { server_url: nats.url },
+      bundle: { file: BASIC },
+      decision_logs: { nats: { subject: "log" } },
+    });
+    await bridge.manager.getOrCreateWatcher("team");
+    const tokenFile = join(nats.dir, "tokens");
+    await writeFile(tokenFile, `${TOKEN}\n`);
+    server = await startServer(bridge, {
+      ...bridge.config.server,
+      port: 0,
+      authentication: "token",
+      tokenFile,
+      shutdownGraceMs: 1_000,
+    });
+    browser = await chromium.launch({
+      ...(BROWSER !== undefined && { executablePath: BROWSER }),
+      args: ["--no-sandbox"],
+    });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    await bridge?.close();
+    await client?.close();
+    await nats?.[Symbol.asyncDispose]();
+  });
+
+  it("shows its files to everybody, and nothing else without a token", async () => {
+    const page = await fetch(`${server.url}/console`);
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-security-policy")).toMatch(
+      /^default-src 'none'; script-src 'self';/,
+    );
+    expect((await fetch(`${server.url}/v1/status`)).status).toBe(401);
+    expect((await fetch(`${server.url}/v1/decisions`)).status).toBe(401);
+    expect((await fetch(`${server.url}/console/../v1/status`)).status).toBe(401);
+  });
+
+  it("shows health, buckets, data, a decision, changes and decisions, on a phone and by keyboard", async () => {
+    const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+    const wrong = watchFor(page);
+    await page.goto(`${server.url}/console`);
+    await page.keyboard.press("Tab");
+    const token = page.getByLabel("This service asks for a bearer token");
+    await token.fill(TOKEN);
+    await token.press("Enter");
+    await page.getByText("Ready", { exact: true }).waitFor();
+    // A wide table scrolls by itself; the page doesn't.
+    const isWide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    expect(await page.evaluate(isWide)).toBe(false);
+
+    const row = page.getByRole("row", { name: /^team/ });
+    expect(await row.getByRole("cell").allTextContents()).toEqual(
+      expect.arrayContaining(["live", "3"]),
+    );
+
+    const data = page.locator("#data");
+    await data.getByText("team", { exact: true }).press("Enter");
+    await data.getByText("digits: 9007199254740993").waitFor();
+    await data.getByText("<img src=x onerror=alert(1)>").waitFor();
+
+    await page.getByLabel("Path").fill("basic/value");
+    await page.getByLabel("Input (JSON)").fill('{"bucket": "team", "key": "digits"}');
+    await page.getByRole("button", { name: "Decide" }).press("Enter");
+    await page.getByText("Revisions used: team @3").waitFor();
+    expect(await page.locator("#answer pre").textContent()).toContain('"result": 9007199254740993');
+    await page.locator("#decisions").getByText("basic/value → 9007199254740993").waitFor();
+
+    await put("news", "1");
+    await page.locator("#changes").getByText("put team news @4").waitFor();
+    await page.screenshot({ path: join(SCREENSHOTS, "phone.png"), fullPage: true });
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.screenshot({ path: join(SCREENSHOTS, "desktop.png"), fullPage: true });
+    expect(wrong).toEqual([]);
+    await page.close();
+  });
+
+  it("says what is wrong with an input, and that the service can't be asked", async () => {
+    const page = await browser.newPage();
+    await page.addInitScript(`sessionStorage.setItem("nats-opa-bridge.token", "${TOKEN}")`);
+    await page.goto(`${server.url}/console`);
+    await page.getByText("Ready", { exact: true }).waitFor();
+    await page.getByLabel("Path").fill("basic/value");
+    await page.getByLabel("Input (JSON)").fill("{");
+    await page.getByRole("button", { name: "Decide" }).click();
+    expect(await page.locator("#answer .bad").textContent()).toMatch(/JSON/);
+    await server.close();
+    await page.getByText(/The service can't be asked/).waitFor();
+    await page.close();
+  });
+});
+
+/** Everything that must not happen: errors, scripts that were stopped, requests to elsewhere. */
+function watchFor(page: Page): string[] {
+  const wrong: string[] = [];
+  page.on("pageerror", (error) => wrong.push(error.message));
+  page.on("dialog", (dialog) => wrong.push(dialog.message()));
+  page.on("console", (message) => {
+    // A browser notes each refusal; the first answers, before there is a token, are some.
+    if (message.type() === "error" && !message.text().includes("401")) wrong.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(server.url)) wrong.push(request.url());
+  });
+  return wrong;
+}
