@@ -21,7 +21,15 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: "A credentials or TLS file can't be read or used.",
   },
+  NATS_SERVERS: {
+    retryable: true,
+    meaning: "The list of NATS servers can't be had or used, or is empty.",
+  },
   NATS_TIMEOUT: { retryable: true, meaning: "The NATS server did not answer in time." },
+  NATS_PROTOCOL: {
+    retryable: true,
+    meaning: "What came from the NATS server can't be read; the connection is made anew.",
+  },
   NATS_CLOSED: { retryable: true, meaning: "The connection to NATS is closed." },
   JETSTREAM_UNAVAILABLE: {
     retryable: true,
@@ -46,6 +54,14 @@ export const ERROR_CODES = {
     retryable: true,
     meaning: "The bucket's stream of entries ended or had a gap.",
   },
+  BUCKET_STALE: {
+    retryable: true,
+    meaning: "The bucket's copy is over its staleness budget, so policies don't see it.",
+  },
+  BUCKET_UNAVAILABLE: {
+    retryable: true,
+    meaning: "The decision uses a bucket whose copy is over its staleness budget.",
+  },
   BUCKET_LOOKUPS_LIMITED: {
     retryable: true,
     meaning: "Too many unknown or waiting buckets are asked for at the moment.",
@@ -67,6 +83,19 @@ export const ERROR_CODES = {
     meaning: "The file can't be read, or is neither a bundle nor a WebAssembly module.",
   },
   BUNDLE_INVALID: { retryable: false, meaning: "The bundle's content can't be used." },
+  BUNDLE_DOWNLOAD: {
+    retryable: true,
+    meaning: "The bundle can't be had from the service or object store that keeps it.",
+  },
+  BUNDLE_SIGNATURE: {
+    retryable: false,
+    meaning: "The bundle's signature is missing, or is not one that the configuration asks for.",
+  },
+  BUNDLE_NO_PREVIOUS: { retryable: false, meaning: "There is no bundle to go back to." },
+  BUNDLE_ROOTS: {
+    retryable: false,
+    meaning: "Two bundles, or a bundle and the watched buckets, claim one path of data.",
+  },
   POLICY_ABI: {
     retryable: false,
     meaning: "The WebAssembly module has an ABI that is not supported.",
@@ -78,7 +107,67 @@ export const ERROR_CODES = {
   PATH_INVALID: { retryable: false, meaning: "The path of the decision can't be used." },
   INPUT_INVALID: { retryable: false, meaning: "The input is not a JSON value." },
   EVALUATION_FAILED: { retryable: false, meaning: "The policy's evaluation failed." },
+  EVALUATION_TIMEOUT: {
+    retryable: false,
+    meaning: "The policy's evaluation took longer than it may, and was ended.",
+  },
+  EVALUATION_MEMORY: {
+    retryable: false,
+    meaning: "The policy's evaluation needed more memory than it may have, and was ended.",
+  },
+  EVALUATION_DEPTH: {
+    retryable: false,
+    meaning: "The policy's evaluation went deeper than the stack is, and was ended.",
+  },
   QUERY_TIMEOUT: { retryable: true, meaning: "The query waited too long, or too often, for data." },
+  REVISION_NOT_REACHED: {
+    retryable: true,
+    meaning: "A bucket has not reached the revision that the request demands.",
+  },
+  WRITE_NOT_ALLOWED: {
+    retryable: false,
+    meaning: "The configuration, or NATS, does not let this bucket be written.",
+  },
+  WRITE_PATH: {
+    retryable: false,
+    meaning: "What stands at the path is not one key of a bucket, so it can't be written.",
+  },
+  WRITE_TOO_LARGE: { retryable: false, meaning: "The value is larger than NATS takes." },
+  KEY_NOT_FOUND: { retryable: false, meaning: "There is nothing at the path that can be changed." },
+  PATCH_INVALID: { retryable: false, meaning: "The body is not a usable JSON Patch (RFC 6902)." },
+  PATCH_TEST_FAILED: {
+    retryable: false,
+    meaning: "A test of the JSON Patch does not hold, so nothing is changed.",
+  },
+  REVISION_CONFLICT: {
+    retryable: true,
+    meaning: "The key has a newer revision than the one known here, so nothing is written.",
+  },
+  NOT_SUPPORTED: {
+    retryable: false,
+    meaning: "The request needs something that policies in WebAssembly can't do.",
+  },
+  SERVER_BUSY: { retryable: true, meaning: "Too many requests are under way." },
+  DECISION_MASK: {
+    retryable: false,
+    meaning: "The mask policy's answer can't be used, so the event is not logged.",
+  },
+  DECISION_SINK: {
+    retryable: true,
+    meaning: "Decision events can't be delivered; they wait in the buffer.",
+  },
+  FEED_FILTER: { retryable: false, meaning: "The change feed's filter can't be used." },
+  FEED_CURSOR_INVALID: { retryable: false, meaning: "The feed has never given this cursor." },
+  FEED_CURSOR_TOO_OLD: {
+    retryable: false,
+    meaning: "What comes after the cursor is no longer kept.",
+  },
+  FEED_CURSOR_EPOCH: { retryable: false, meaning: "The cursor is of another run of the bridge." },
+  FEED_FULL: { retryable: true, meaning: "The feed has as many subscribers as it may." },
+  FEED_REFUSED: {
+    retryable: false,
+    meaning: "The service refuses a subscription to its change feed.",
+  },
   SERVER_LISTEN: { retryable: false, meaning: "The service can't listen on the address given." },
   TOOL_MISSING: { retryable: false, meaning: "A program that is needed can't be found." },
   TOOL_FAILED: { retryable: false, meaning: "A program that was started ended with an error." },

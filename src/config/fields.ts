@@ -150,6 +150,34 @@ export function isFileContent(value: string): boolean {
   return /[\n\0]|-----BEGIN/.test(value);
 }
 
+/** One of some words. */
+export function oneOf<T extends string>(fallback: T, words: readonly T[]): z.ZodType<T> {
+  return field(fallback, (value, report) => {
+    const word = words.find((one) => one === value);
+    if (word === undefined) report(`must be one of: ${words.join(", ")}`);
+    return word ?? fallback;
+  });
+}
+
+/** A field that must be there. */
+export function required<T>(type: z.ZodType<T>, remedy: string): z.ZodType<T> {
+  return z
+    .unknown()
+    .superRefine((value, context) => {
+      if (value === undefined || value === null)
+        context.addIssue({ code: "custom", message: remedy });
+    })
+    .pipe(type);
+}
+
+/** A list of maps, or nothing, which is the same as an empty one. */
+export function listOf<T>(schema: z.ZodType<T>): z.ZodType<T[]> {
+  return z
+    .array(schema, { error: "must be a list; write [...] around it" })
+    .nullish()
+    .transform((value) => value ?? []);
+}
+
 /** A list of texts that each match `pattern`. */
 export function texts(
   fallback: readonly string[],

@@ -6,13 +6,16 @@ import {
   duration,
   field,
   integer,
+  listOf,
+  oneOf,
   path,
+  required,
   secret,
   section,
   text,
   texts,
 } from "./fields.ts";
-import type { BucketOptions, NatsOptions } from "./options.ts";
+import type { BucketOptions, NatsOptions, StalenessOptions } from "./options.ts";
 import type { Secret, SecretSource } from "./secret.ts";
 import { parseServers, type Servers, splitServers } from "./servers.ts";
 import type {
@@ -33,6 +36,7 @@ export interface NatsSection {
 const DEFAULT_SERVER = "nats://localhost:4222";
 const MAX_BUCKET_BYTES = 2 ** 30;
 const MAX_TOTAL_BYTES = 2 ** 31;
+const MAX_EVALUATION_MEMORY = 256 * 2 ** 20;
 const MAX_POLICY_MEMORY = 4 * 1024 ** 3;
 
 // lru-cache sets aside its slots when it is made.
@@ -65,9 +69,20 @@ const bucketsShape = {
   deny: texts([], BUCKET_PATTERN, patternRemedy),
 } satisfies Record<keyof BucketOptions, z.ZodType>;
 
+const ON_STALE = ["serve", "flag", "hide", "unavailable"] as const;
+
+const stalenessShape = {
+  buckets: texts(["*"], BUCKET_PATTERN, patternRemedy),
+  // The server tells once a second that there is nothing new.
+  max_staleness: required(duration("1m", 2_000), 'is missing; write "1m"'),
+  on_stale: oneOf("flag", ON_STALE),
+} satisfies Record<keyof StalenessOptions, z.ZodType>;
+
 function natsShape(baseDir: string) {
   return {
     server_url: servers,
+    server_urls_file: path(baseDir),
+    discover_servers: boolean(true),
     name: text("nats-opa-bridge"),
     credentials: path(baseDir),
     token: secret(),
@@ -86,10 +101,13 @@ function natsShape(baseDir: string) {
     connect_timeout: duration("5s", 1),
     retry_on_failed_connect: boolean(undefined),
     max_reconnect_attempts: integer(-1, -1, undefined, " (-1: forever)"),
-    reconnect_wait: duration("2s", 1),
+    reconnect_wait: duration("500ms", 1),
+    reconnect_max_wait: duration("30s", 1),
+    reconnect_probe: duration("1s"),
     ttl: duration("10m"),
     refresh_interval: duration("30s", 1),
     max_bucket_watchers: integer(10, 1, MAX_WATCHERS),
+    staleness: listOf(z.strictObject(stalenessShape)),
     root_bucket: rootBucket,
     buckets: section(z.strictObject(bucketsShape)),
     max_concurrent_loads: integer(4, 1, 64),
@@ -97,14 +115,20 @@ function natsShape(baseDir: string) {
     max_bucket_bytes: bytes(undefined),
     max_total_bytes: bytes(MAX_TOTAL_BYTES),
     load_timeout: duration("60s", 1),
+    resync_cooldown: duration("5s"),
     missing_bucket_ttl: duration("5s"),
     query_timeout: duration("10s", 1),
+    evaluation_timeout: duration("1s", 1),
+    max_evaluation_memory: bytes(MAX_EVALUATION_MEMORY),
     max_policy_memory: bytes(MAX_POLICY_MEMORY),
   } satisfies Record<keyof NatsOptions, z.ZodType>;
 }
 
 /** The keys of `plugins.nats`, for suggestions. */
 export const NATS_KEYS: readonly string[] = Object.keys(natsShape("."));
+
+/** The keys of one of `plugins.nats.staleness`, for suggestions. */
+export const STALENESS_KEYS: readonly string[] = Object.keys(stalenessShape);
 
 /** The keys of `plugins.nats.buckets`, for suggestions. */
 export const BUCKETS_KEYS: readonly string[] = Object.keys(bucketsShape);
@@ -114,15 +138,20 @@ export function natsSchema(baseDir: string): z.ZodType<NatsSection> {
   return z.strictObject(natsShape(baseDir)).transform((options): NatsSection => {
     const tls = tlsOf(options);
     const retry = options.retry_on_failed_connect;
+    const serversFile = options.server_urls_file;
     return {
       nats: {
         servers: options.server_url.urls,
+        ...(serversFile !== undefined && { serversFile }),
+        discoverServers: options.discover_servers,
         name: options.name,
         auth: authOf(options),
         ...(tls !== undefined && { tls }),
         connectTimeoutMs: options.connect_timeout,
         maxReconnectAttempts: options.max_reconnect_attempts,
         reconnectWaitMs: options.reconnect_wait,
+        reconnectMaxWaitMs: options.reconnect_max_wait,
+        reconnectProbeMs: options.reconnect_probe,
         ...(retry !== undefined && { retryOnFailedConnect: retry }),
       },
       watch: {
@@ -131,6 +160,7 @@ export function natsSchema(baseDir: string): z.ZodType<NatsSection> {
         refreshIntervalMs: options.refresh_interval,
         maxConcurrentLoads: options.max_concurrent_loads,
         loadTimeoutMs: options.load_timeout,
+        resyncCooldownMs: options.resync_cooldown,
         missingBucketTtlMs: options.missing_bucket_ttl,
         maxBucketKeys: options.max_bucket_keys,
         // A budget for everything is a budget for each bucket.
@@ -139,10 +169,19 @@ export function natsSchema(baseDir: string): z.ZodType<NatsSection> {
         maxTotalBytes: options.max_total_bytes,
         allow: options.buckets.allow,
         deny: options.buckets.deny,
+        staleness: options.staleness.map(({ buckets, max_staleness, on_stale }) => ({
+          buckets,
+          maxStalenessMs: max_staleness,
+          onStale: on_stale,
+        })),
         rootBucket: options.root_bucket,
       },
       policy: {
         queryTimeoutMs: options.query_timeout,
+        limits: {
+          timeoutMs: options.evaluation_timeout,
+          maxMemoryBytes: options.max_evaluation_memory,
+        },
         maxMemoryBytes: options.max_policy_memory,
       },
     };

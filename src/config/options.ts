@@ -1,3 +1,6 @@
+import type { BundleOptions, KeyOptions } from "./bundle-options.ts";
+import type { DecisionLogOptions } from "./decision-log-options.ts";
+
 /**
  * The configuration as it is written: the keys of the file, and of the object given to
  * `createBridge`. Each option is documented here, once. Durations are text in Go's syntax ("250ms",
@@ -11,23 +14,30 @@ export interface BridgeOptions {
   readonly plugins?: { readonly nats?: NatsOptions };
   /** Short for `bundles` with one bundle, which is named "bundle". */
   readonly bundle?: BundleOptions;
-  /** By name; at most one for now. */
+  /** By name. Several at once must have roots of their own. */
   readonly bundles?: Readonly<Record<string, BundleOptions>>;
   readonly server?: ServerOptions;
+  readonly feed?: FeedOptions;
   readonly decision_logs?: DecisionLogOptions;
+  /** As `decision_logs.nd_builtin_cache`. Default false. */
+  readonly nd_builtin_cache?: boolean;
+  readonly writes?: WriteOptions;
+  readonly outbound?: OutboundOptions;
   /** The decision that is asked for without a path. Default "/system/main". */
   readonly default_decision?: string;
+  /** The decision that `server.authorization` asks for. Default "/system/authz/allow". */
+  readonly default_authorization_decision?: string;
   /** Go into every decision-log event. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** OPA's services, by name or as a list with names. Nothing uses them yet. */
+  /** OPA's services, by name or as a list with names. For bundles and the decision log: see `ServiceOptions`. */
   readonly services?: Readonly<Record<string, object>> | readonly object[];
+  /** The keys that bundles may be signed with, by name. */
+  readonly keys?: Readonly<Record<string, KeyOptions>>;
+  /** The folder for bundles with `persist`. Default ".opa". */
+  readonly persistence_directory?: string;
   /** OPA's; has no effect here, like the following ones. */
-  readonly keys?: unknown;
   readonly caching?: unknown;
   readonly status?: unknown;
-  readonly persistence_directory?: unknown;
-  readonly default_authorization_decision?: unknown;
-  readonly nd_builtin_cache?: unknown;
 }
 
 /** The connection to NATS, and what is watched there. Give one way to authenticate, or none. */
@@ -35,9 +45,21 @@ export interface NatsOptions {
   /**
    * One address, a comma-separated list, or a list: `nats://host:port` or `tls://host:port`, the
    * port being 4222 where none is given. `user:password@` or `token@` before the host is
-   * understood. Default "nats://localhost:4222".
+   * understood. A name is resolved anew at every attempt to connect. Default
+   * "nats://localhost:4222".
    */
   readonly server_url?: string | readonly string[];
+  /**
+   * Path of a file with the addresses, one on each line or with commas between them, without users;
+   * `#` begins a comment. It is read anew at every attempt to connect, so that servers which have
+   * moved are found again. In the place of `server_url`.
+   */
+  readonly server_urls_file?: string;
+  /**
+   * Also try the other servers of the cluster, of which every NATS server tells. False: only what is
+   * configured, for clusters whose own addresses can't be reached from here. Default true.
+   */
+  readonly discover_servers?: boolean;
   /** The connection's name, as the NATS server shows it. Default "nats-opa-bridge". */
   readonly name?: string;
   /** Path of a `.creds` file; read anew at every connect. */
@@ -72,10 +94,23 @@ export interface NatsOptions {
    * fails.
    */
   readonly retry_on_failed_connect?: boolean;
-  /** Reconnect attempts before giving up. -1: forever, the default; 0: no reconnecting. */
+  /**
+   * Attempts in a row, each at all servers, before giving up; a connection that doesn't last for 5 s
+   * counts as one. -1: forever, the default; 0: no reconnecting.
+   */
   readonly max_reconnect_attempts?: number;
-  /** The wait between reconnect attempts. Default "2s". */
+  /**
+   * The wait after the first failed attempt; each further one is twice as long, and half of each is
+   * random. Default "500ms".
+   */
   readonly reconnect_wait?: string;
+  /** No wait is longer, except `reconnect_wait` where that is. Default "30s". */
+  readonly reconnect_max_wait?: string;
+  /**
+   * During a longer wait, how often it is looked whether a server that was gone accepts connections
+   * again, which ends the wait. Default "1s"; "0": never.
+   */
+  readonly reconnect_probe?: string;
   /** A watcher that no query has used for this long is stopped. Default "10m"; "0": never. */
   readonly ttl?: string;
   /** How often each watcher proves that it is current. Default "30s". */
@@ -85,11 +120,13 @@ export interface NatsOptions {
    * Default 10.
    */
   readonly max_bucket_watchers?: number;
+  /** How old the copies of buckets may get. Default []: as old as an outage makes them. */
+  readonly staleness?: readonly StalenessOptions[];
   /** The bucket that is mounted at the top of `data`. Default "": none. */
   readonly root_bucket?: string;
   /** Which buckets may be watched. A denied bucket is denied, whatever `allow` says. */
   readonly buckets?: BucketOptions;
-  /** First loads at the same time, 1 to 64. Default 4. */
+  /** Buckets loaded at the same time, for the first time or again after a gap, 1 to 64. Default 4. */
   readonly max_concurrent_loads?: number;
   /** A bucket with more keys is refused. Default 5,000,000. */
   readonly max_bucket_keys?: number;
@@ -102,16 +139,44 @@ export interface NatsOptions {
   /** How long a bucket's first load may take. Default "60s". */
   readonly load_timeout?: string;
   /**
+   * A bucket that has a gap sooner than this after it was loaded waits before it is loaded again,
+   * longer each time (0.5 s to 30 s), so that a stream that ends over and over can't multiply the
+   * load. After a connection that was lost and is back it waits at most 0.5 s. Default "5s"; "0":
+   * every gap is closed at once.
+   */
+  readonly resync_cooldown?: string;
+  /**
    * How long a bucket that does not exist is remembered as missing. Default "5s"; "0": not at all.
    */
   readonly missing_bucket_ttl?: string;
-  /** How long one query may take, waiting for buckets included. Default "10s". */
+  /** How long a query may wait for buckets. Default "10s". */
   readonly query_timeout?: string;
+  /**
+   * How long the evaluations of one decision may run together; nothing else is answered meanwhile.
+   * Default "1s".
+   */
+  readonly evaluation_timeout?: string;
+  /** What one evaluation may take of the policy's memory, beside the data. Default "256MiB". */
+  readonly max_evaluation_memory?: string | number;
   /**
    * What a policy's WebAssembly memory may grow to; its copy of the data takes some ten times the
    * data's text. Reserved, not used, from the start. Default "4GiB", which is WebAssembly's limit.
    */
   readonly max_policy_memory?: number | string;
+}
+
+/** A budget for the age of copies; for each bucket the first one that names it counts. */
+export interface StalenessOptions {
+  /** Patterns of bucket names, in which `*` stands for any run of characters. Default ["*"]. */
+  readonly buckets?: readonly string[];
+  /** How long ago a copy may have been known to be current, at least "2s". Required. */
+  readonly max_staleness: string;
+  /**
+   * What happens to a copy that is older: "serve" it; "flag" it for policies and in the bridge's health; besides,
+   * "hide" it from policies as if it were not watched; or "unavailable": besides, decisions that ask for it fail
+   * (HTTP 503). Default "flag".
+   */
+  readonly on_stale?: "serve" | "flag" | "hide" | "unavailable";
 }
 
 /** Patterns of bucket names, in which `*` stands for any run of characters. */
@@ -122,43 +187,104 @@ export interface BucketOptions {
   readonly deny?: readonly string[];
 }
 
-/** Exactly one of `file` and `resource`. */
-export interface BundleOptions {
-  /** Path of a bundle (`.tar.gz`) or a WebAssembly module. */
-  readonly file?: string;
-  /** The same as a URL: "file:///absolute/path". */
-  readonly resource?: string;
-  /** OPA's; has no effect here, like the following ones. */
-  readonly polling?: unknown;
-  readonly persist?: unknown;
-  readonly trigger?: unknown;
-  readonly size_limit_bytes?: unknown;
-}
-
 export interface ServerOptions {
   /**
    * "host:port", "[::1]:port", or ":port" for every IPv4 address of the machine. Port 0: any free
    * one. Default "127.0.0.1:8181".
    */
   readonly addr?: string;
+  /**
+   * How callers show who they are: not at all, with a bearer token, or with a certificate (`tls`).
+   * Default "off".
+   */
+  readonly authentication?: "off" | "token" | "tls";
+  /**
+   * Whether the policy is asked, for each request, if it may be answered (`basic`). Default "off".
+   */
+  readonly authorization?: "off" | "basic";
+  /**
+   * Path of a file with the tokens that are accepted: `TOKEN` or `IDENTITY TOKEN` on each line; read
+   * again when it has changed. Without it, the authorization policy must judge tokens.
+   */
+  readonly token_file?: string;
+  /** Serves HTTPS. The files are read again when they change; what can't be used leaves the last in use. */
+  readonly tls?: {
+    /** Path of the service's certificate (PEM). */
+    readonly cert_file?: string;
+    readonly private_key_file?: string;
+    /** Path of the authority (PEM) of clients' certificates, for `authentication: tls`. */
+    readonly ca_cert_file?: string;
+  };
   readonly decoding?: {
     /** The largest request body. Default "10MiB". */
     readonly max_length?: number | string;
     /** OPA's; has no effect here. */
     readonly gzip?: unknown;
   };
+  /** How long a request may take to arrive, and an answer to be taken. Default "60s". */
+  readonly request_timeout?: string;
+  /** Requests at the same time; more are refused with 503. Default 1,000. */
+  readonly max_concurrent_requests?: number;
+  /** Connections at the same time; more are closed at once. Default 10,000. */
+  readonly max_connections?: number;
   /** How long requests under way may take to finish at a shutdown. Default "10s". */
   readonly shutdown_grace_period?: string;
   /**
    * How long the service goes on, reporting that it isn't ready, before a shutdown. Default "0s".
    */
   readonly shutdown_wait_period?: string;
-  /** OPA's; has no effect here, like the following one. */
-  readonly encoding?: unknown;
+  readonly encoding?: {
+    /** When answers of the data API are packed, for clients that take that. */
+    readonly gzip?: {
+      /** The shortest answer that is packed, in bytes. Default 1,024. */
+      readonly min_length?: number;
+      /** zlib's level, 1 to 9. Default 9. */
+      readonly compression_level?: number;
+    };
+  };
+  /** OPA's; has no effect here. */
   readonly metrics?: unknown;
 }
 
-export interface DecisionLogOptions {
-  /** Write each decision to standard output. Default false. */
-  readonly console?: boolean;
+/** The change feed. A cursor can be replayed from for as long as the commits after it are kept. */
+export interface FeedOptions {
+  /** Subscribers at the same time, 1 to 100,000. Default 1,000. */
+  readonly max_subscribers?: number;
+  /** How many commits are kept. Default 100,000. */
+  readonly max_commits?: number;
+  /** What they may take, roughly. Default "64MiB". */
+  readonly max_bytes?: number | string;
+  /** How often a subscriber to whom nothing happens is told how far the feed is. Default "5s". */
+  readonly progress_interval?: string;
+}
+
+/** Where policies may reach to with `http.send` and `net.lookup_ip_addr`. */
+export interface OutboundOptions {
+  /**
+   * Names and addresses of hosts, each as the policy writes it; as `allow_net` of OPA's capabilities.
+   * Default: none, and a policy that calls one of the two is refused.
+   */
+  readonly allow_net?: readonly string[];
+  /**
+   * Whether these hosts may have private, loopback or link-local addresses. Default false: what the name
+   * stands for is checked whenever a connection is made.
+   */
+  readonly allow_private?: boolean;
+}
+
+/** Writing keys of buckets over HTTP, with `PUT`, `PATCH` and `DELETE /v1/data/nats/kv/<bucket>/<key>`. */
+export interface WriteOptions {
+  /** Default false. */
+  readonly enabled?: boolean;
+  /** Which buckets may be written; they must be such as may be watched, too. */
+  readonly buckets?: BucketOptions;
+  /**
+   * Take writes while NATS is out of reach, and write them once it is back, unless the key has another
+   * value by then. They wait in memory; a bridge that is closed gives them five seconds more. Default false.
+   */
+  readonly buffer?: boolean;
+  /** How many may wait; the oldest are dropped. Default 10,000. */
+  readonly buffer_size_limit_writes?: number;
+  /** Default "16MiB". */
+  readonly buffer_size_limit_bytes?: number | string;
 }

@@ -19,6 +19,8 @@ const SECRET_KEYS: ReadonlySet<PropertyKey> = new Set([
   "password",
   "user_jwt",
   "user_nkey_seed",
+  "private_key_passphrase",
+  "key",
 ]);
 
 /** Keys that exist elsewhere, by canonical path: why they are refused, and what to do instead. */
@@ -34,17 +36,10 @@ const FOREIGN_KEYS: ReadonlyMap<string, string> = new Map([
   ["plugins.nats.handled_paths_regex", "never had an effect in the Go plugin; remove the key"],
   ["plugins.nats.log_level", "never had an effect in the Go plugin; remove the key"],
   [
-    "bundles.*.service",
-    "a bundle from a service is not supported yet; download it and give its path as file:",
-  ],
-  [
-    "bundles.*.signing",
-    "a bundle's signature is not verified yet; remove the key if you can do without",
-  ],
-  [
     "discovery",
     "a configuration from a discovery bundle is not supported; write the configuration into this file",
   ],
+  ["decision_logs.plugin", "there are no plugins here; use console or service, and remove the key"],
   ["distributed_tracing", "tracing is not supported; remove the key"],
   ["storage", "data is kept in memory only; remove the key"],
 ]);
@@ -52,7 +47,6 @@ const FOREIGN_KEYS: ReadonlyMap<string, string> = new Map([
 /** Unknown keys of these maps, by the map's canonical path. */
 const UNKNOWN_IN: ReadonlyMap<string, string> = new Map([
   ["plugins", "the bridge has no such plugin, only nats; remove it"],
-  ["decision_logs", "only decision_logs.console is supported for now; remove the key"],
 ]);
 
 /** The problems that the schema found. */

@@ -14,7 +14,8 @@ type Path = readonly PropertyKey[];
  */
 export function ruleProblems(input: unknown): Problem[] {
   if (!isMap(input)) return [];
-  const problems = bundleProblems(input);
+  const problems = [...bundleProblems(input), ...delayProblems(input)];
+  if (isMap(input["server"])) problems.push(...accessProblems(input["server"]));
   const plugins = input["plugins"];
   const inPlugins = isMap(plugins) ? plugins["nats"] : undefined;
   if (given(input, "nats") && inPlugins !== undefined && inPlugins !== null) {
@@ -25,6 +26,18 @@ export function ruleProblems(input: unknown): Problem[] {
   if (isMap(input["nats"])) problems.push(...natsProblems(input["nats"], ["nats"]));
   if (isMap(inPlugins)) problems.push(...natsProblems(inPlugins, ["plugins", "nats"]));
   return problems;
+}
+
+/** As in OPA, one delay alone is a mistake: the other's default may well be on the wrong side of it. */
+function delayProblems(input: Raw): Problem[] {
+  const at = ["decision_logs", "reporting"];
+  const logs = input["decision_logs"];
+  const reporting = isMap(logs) ? logs["reporting"] : undefined;
+  if (!isMap(reporting)) return [];
+  const keys = ["min_delay_seconds", "max_delay_seconds"];
+  const missing = keys.filter((key) => !given(reporting, key));
+  const [one] = missing;
+  return missing.length === 1 ? [whole(at, `${one} is missing; give both delays, or none`)] : [];
 }
 
 function whole(path: Path, message: string): Problem {
@@ -38,6 +51,7 @@ function given(map: Raw, key: string): boolean {
 function natsProblems(nats: Raw, at: Path): Problem[] {
   return [
     ...secretTwiceProblems(nats, at),
+    ...serversTwiceProblems(nats, at),
     ...halfProblems(nats, at),
     ...authModeProblems(nats, at),
     ...bucketProblems(nats, at),
@@ -51,6 +65,11 @@ function secretTwiceProblems(nats: Raw, at: Path): Problem[] {
   return SECRETS.filter((key) => given(nats, key) && given(nats, `${key}_file`)).map((key) =>
     whole([...at, key], `${key}_file is given too; keep one of the two`),
   );
+}
+
+function serversTwiceProblems(nats: Raw, at: Path): Problem[] {
+  if (!given(nats, "server_url") || !given(nats, "server_urls_file")) return [];
+  return [whole([...at, "server_urls_file"], "server_url is given too; keep one of the two")];
 }
 
 /** Pairs of keys of which one alone would connect without what was asked for. */
@@ -131,30 +150,55 @@ function budgetProblems(nats: Raw, at: Path): Problem[] {
 
 function bundleProblems(input: Raw): Problem[] {
   const { bundle, bundles } = input;
-  const problems = isMap(bundle) ? fileProblems(bundle, ["bundle"]) : [];
+  const { services } = input;
+  const hasServices =
+    typeof services === "object" && services !== null && Object.keys(services).length > 0;
+  const problems = isMap(bundle) ? sourceProblems(bundle, ["bundle"], hasServices) : [];
   const names = isMap(bundles) ? Object.keys(bundles) : [];
   for (const name of names) {
     const one = isMap(bundles) ? bundles[name] : undefined;
-    if (isMap(one)) problems.push(...fileProblems(one, ["bundles", name]));
+    if (isMap(one)) problems.push(...sourceProblems(one, ["bundles", name], hasServices));
   }
   if (isMap(bundle) && names.length > 0) {
     problems.push(whole(["bundle"], "bundles is given too; keep one of the two"));
-  } else if (names.length > 1) {
-    problems.push(
-      whole(["bundles"], `${names.length} bundles; only one is supported for now, so build one`),
-    );
   }
   return problems;
 }
 
-function fileProblems(bundle: Raw, at: Path): Problem[] {
-  // A bundle from a service is refused as such.
-  if (given(bundle, "service")) return [];
-  const count = Number(given(bundle, "file")) + Number(given(bundle, "resource"));
-  if (count === 1) return [];
-  const message =
-    count === 2
-      ? "file and resource are both given; keep one of the two"
-      : "there is no file; give its path as file:";
-  return [whole(at, message)];
+function sourceProblems(bundle: Raw, at: Path, hasServices: boolean): Problem[] {
+  const [first, second] = ["file", "resource", "service"].filter((key) => given(bundle, key));
+  if (first === "file" && second !== undefined) {
+    return [whole(at, `file and ${second} are both given; keep one of the two`)];
+  }
+  if (first !== undefined || hasServices) return [];
+  return [whole(at, "there is no file; give its path as file:")];
+}
+
+/** What would leave the service open, or closed to everybody, although the file reads as if it were not. */
+function accessProblems(server: Raw): Problem[] {
+  const { authentication, authorization } = server;
+  const problems: Problem[] = [];
+  const tls = isMap(server["tls"]) ? server["tls"] : undefined;
+  for (const key of ["cert_file", "private_key_file"]) {
+    if (tls !== undefined && !given(tls, key)) {
+      problems.push(whole(["server", "tls"], `there is no ${key}; give its path`));
+    }
+  }
+  if (authentication === "tls" && (tls === undefined || !given(tls, "ca_cert_file"))) {
+    const message = "needs the clients' authority; give its path as server.tls.ca_cert_file";
+    problems.push(whole(["server", "authentication"], message));
+  }
+  if (authentication !== "tls" && tls !== undefined && given(tls, "ca_cert_file")) {
+    const message = "clients are not asked for certificates; set server.authentication to tls";
+    problems.push(whole(["server", "tls", "ca_cert_file"], message));
+  }
+  if (authentication === "token" && !given(server, "token_file") && authorization !== "basic") {
+    const message = "nobody would check the tokens; give token_file, or set authorization to basic";
+    problems.push(whole(["server", "authentication"], message));
+  }
+  if (authentication !== "token" && given(server, "token_file")) {
+    const message = "tokens are not asked for; set server.authentication to token";
+    problems.push(whole(["server", "token_file"], message));
+  }
+  return problems;
 }

@@ -1,10 +1,16 @@
-import { fileURLToPath } from "node:url";
+import { resolve as resolvePath } from "node:path";
 import * as z from "zod";
-import { boolean, bytes, duration, field, isMap, path, section, text } from "./fields.ts";
+import { BUNDLE_KEYS, bundleConfig, bundleSchema, keysSchema } from "./bundles.ts";
+import { DECISION_LOG_KEYS, decisionLogs, type DecisionLogSection } from "./decision-logs.ts";
+import { FEED_KEYS, feedSchema } from "./feed-schema.ts";
+import { boolean, field, isMap, path, section, text } from "./fields.ts";
 import { BUCKETS_KEYS, NATS_KEYS, natsSchema, type NatsSection } from "./nats-schema.ts";
-import type { BridgeOptions, BundleOptions, DecisionLogOptions, ServerOptions } from "./options.ts";
-import { parseHostPort } from "./servers.ts";
-import type { BridgeConfig, BundleConfig, ServerConfig, ServiceConfig } from "./types.ts";
+import type { BridgeOptions } from "./options.ts";
+import { SERVER_KEYS, serverSchema } from "./server-schema.ts";
+import { outbound, OUTBOUND_KEYS } from "./outbound.ts";
+import { resourceOf } from "./services.ts";
+import { writes, WRITES_KEYS } from "./writes.ts";
+import type { BridgeConfig, DecisionLogConfig, ServiceConfig } from "./types.ts";
 
 /** An OPA key that is accepted and has no effect here; `warningsOf` says so. */
 const ignored = z.unknown().optional();
@@ -46,101 +52,65 @@ const services = field<Readonly<Record<string, ServiceConfig>>>({}, (value, repo
   return Object.fromEntries(read);
 });
 
-const resource = text(undefined).transform((value, context) => {
-  if (value === undefined) return undefined;
-  try {
-    return fileURLToPath(value);
-  } catch {
-    const message =
-      "only a file of this machine is supported for now; write file:///absolute/path, or give file: with a path";
-    context.addIssue({ code: "custom", message });
-    return undefined;
-  }
-});
-
-function bundleShape(baseDir: string) {
-  return {
-    file: path(baseDir),
-    resource,
-    polling: ignored,
-    persist: ignored,
-    trigger: ignored,
-    size_limit_bytes: ignored,
-  } satisfies Record<keyof BundleOptions, z.ZodType>;
-}
-
-const addr = field({ host: "127.0.0.1", port: 8181 }, (value, report) => {
-  const address = typeof value === "string" ? parseHostPort(value) : "this is not text";
-  if (typeof address !== "string") return { ...address, host: address.host || "0.0.0.0" };
-  report(`${address}; write "127.0.0.1:8181", or ":8181" for every address of the machine`);
-  return { host: "", port: 0 };
-});
-
-const decodingShape = { max_length: bytes(10 * 2 ** 20), gzip: ignored };
-
-const serverShape = {
-  addr,
-  decoding: section(z.strictObject(decodingShape)),
-  shutdown_grace_period: duration("10s"),
-  shutdown_wait_period: duration("0s"),
-  encoding: ignored,
-  metrics: ignored,
-} satisfies Record<keyof ServerOptions, z.ZodType>;
-
-const server = z.strictObject(serverShape).transform((options): ServerConfig => {
-  return {
-    ...options.addr,
-    maxBodyBytes: options.decoding.max_length,
-    shutdownGraceMs: options.shutdown_grace_period,
-    shutdownWaitMs: options.shutdown_wait_period,
-  };
-});
-
-const decisionLogsShape = {
-  console: boolean(false),
-} satisfies Record<keyof DecisionLogOptions, z.ZodType>;
-
 function rootShape(baseDir: string) {
   const nats = natsSchema(baseDir);
-  const bundle = z.strictObject(bundleShape(baseDir));
+  const bundle = bundleSchema(baseDir);
   return {
     nats: nats.nullish(),
     plugins: section(z.strictObject({ nats: section(nats) })),
     bundle: bundle.nullish(),
     bundles: z.record(z.string(), bundle).nullish(),
-    server: section(server),
-    decision_logs: section(z.strictObject(decisionLogsShape)),
+    server: section(serverSchema(baseDir)),
+    feed: section(feedSchema),
+    decision_logs: decisionLogs,
+    writes,
+    outbound,
     default_decision: text("/system/main"),
     labels,
     services,
-    keys: ignored,
+    keys: keysSchema(baseDir),
     caching: ignored,
     status: ignored,
-    persistence_directory: ignored,
-    default_authorization_decision: ignored,
-    nd_builtin_cache: ignored,
+    persistence_directory: path(baseDir),
+    default_authorization_decision: text("/system/authz/allow"),
+    nd_builtin_cache: boolean(false),
   } satisfies Record<keyof BridgeOptions, z.ZodType>;
 }
 
 /** The whole configuration but for its warnings; relative paths start at `baseDir`. */
 export function configSchema(baseDir: string): z.ZodType<Omit<BridgeConfig, "warnings">> {
-  return z.strictObject(rootShape(baseDir)).transform((options) => {
+  return z.strictObject(rootShape(baseDir)).transform((options, context) => {
     const { nats, watch, policy }: NatsSection = options.nats ?? options.plugins.nats;
-    const given = Object.entries({
-      ...options.bundles,
-      ...(options.bundle ? { bundle: options.bundle } : {}),
-    });
-    const bundles = given.map(([name, { file, resource }]): BundleConfig => ({
-      name,
-      file: file ?? resource ?? "",
-    }));
+    const { services, keys } = options;
+    const report = (message: string, path: readonly PropertyKey[]): void => {
+      context.addIssue({ code: "custom", message, path: [...path] });
+    };
+    const surroundings = { services, keys, baseDir, report };
+    const bundles = Object.entries(options.bundles ?? {}).map(([name, given]) =>
+      bundleConfig(name, given, ["bundles", name], surroundings),
+    );
+    if (options.bundle) {
+      bundles.push(bundleConfig("bundle", options.bundle, ["bundle"], surroundings));
+    }
     return {
       nats,
       watch,
-      policy,
+      policy: { ...policy, ...(options.outbound && { outbound: options.outbound }) },
       bundles,
-      server: options.server,
-      decisionLogs: options.decision_logs,
+      keys,
+      persistenceDirectory: options.persistence_directory ?? resolvePath(baseDir, ".opa"),
+      server: {
+        ...options.server,
+        authorizationDecision: options.default_authorization_decision,
+      },
+      feed: options.feed,
+      decisionLogs: logConfig(
+        withAnswers(options.decision_logs, options.nd_builtin_cache),
+        options.services,
+        baseDir,
+        context,
+      ),
+      ...(options.writes && { writes: options.writes }),
       defaultDecision: options.default_decision,
       labels: options.labels,
       services: options.services,
@@ -148,15 +118,46 @@ export function configSchema(baseDir: string): z.ZodType<Omit<BridgeConfig, "war
   });
 }
 
+/** OPA has the key at the top too, for all that could use the answers. */
+function withAnswers(section: DecisionLogSection, wanted: boolean): DecisionLogSection {
+  return { ...section, builtinAnswers: section.builtinAnswers || wanted };
+}
+
+/** The decision log with its service, which is the first one where none is named, as in OPA. */
+function logConfig(
+  { given, service: named, resource, ...rest }: DecisionLogSection,
+  services: Readonly<Record<string, ServiceConfig>>,
+  baseDir: string,
+  context: z.RefinementCtx,
+): DecisionLogConfig {
+  const [first] = Object.keys(services);
+  const isElsewhere = rest.console || rest.subject !== undefined;
+  const name = named ?? (given && !isElsewhere ? first : undefined);
+  if (name === undefined) return rest;
+  const service = Object.hasOwn(services, name) ? services[name] : undefined;
+  if (service === undefined) {
+    const known = Object.keys(services).join(", ") || "none";
+    const message = `there is no such service; name one of services (${known})`;
+    context.addIssue({ code: "custom", message, path: ["decision_logs", "service"] });
+    return rest;
+  }
+  const upload = resourceOf(name, service, resource, baseDir, (message, path) => {
+    context.addIssue({ code: "custom", message, path: ["services", name, ...path] });
+  });
+  return { ...rest, ...(upload && { upload }) };
+}
+
 const KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ["", Object.keys(rootShape("."))],
   ["plugins", ["nats"]],
   ["plugins.nats", NATS_KEYS],
   ["plugins.nats.buckets", BUCKETS_KEYS],
-  ["bundles.*", Object.keys(bundleShape("."))],
-  ["server", Object.keys(serverShape)],
-  ["server.decoding", Object.keys(decodingShape)],
-  ["decision_logs", Object.keys(decisionLogsShape)],
+  ...BUNDLE_KEYS,
+  ...SERVER_KEYS,
+  ["feed", FEED_KEYS],
+  ...DECISION_LOG_KEYS,
+  ...WRITES_KEYS,
+  ...OUTBOUND_KEYS,
 ]);
 
 /** The keys of the map at a path in the form of {@link canonicalPath}, for suggestions. */
@@ -165,13 +166,14 @@ export function knownKeys(path: string): readonly string[] {
 }
 
 /**
- * A path in the form the tables use: the short forms written out, and `*` for the name of a bundle.
+ * A path in the form the tables use: the short forms written out, and `*` for the name of a bundle or key.
  */
 export function canonicalPath(path: readonly PropertyKey[]): string {
   const [first, ...rest] = path.map(String);
   if (first === undefined) return "";
   if (first === "nats") return ["plugins", "nats", ...rest].join(".");
   if (first === "bundle") return ["bundles", "*", ...rest].join(".");
+  if (first === "keys" && rest.length > 0) return ["keys", "*", ...rest.slice(1)].join(".");
   if (first === "bundles" && rest.length > 0) return ["bundles", "*", ...rest.slice(1)].join(".");
   return [first, ...rest].join(".");
 }

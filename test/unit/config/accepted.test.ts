@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../src/config/load.ts";
+import { problemsIn } from "./refuse.ts";
 import { NATS_KEYS } from "../../../src/config/nats-schema.ts";
 
 const parse = (value: unknown) => parseConfig(value, { baseDir: "/etc/bridge" });
@@ -13,7 +14,10 @@ describe("defaults", () => {
         auth: { mode: "none" },
         connectTimeoutMs: 5_000,
         maxReconnectAttempts: -1,
-        reconnectWaitMs: 2_000,
+        reconnectWaitMs: 500,
+        reconnectMaxWaitMs: 30_000,
+        reconnectProbeMs: 1_000,
+        discoverServers: true,
       },
       watch: {
         maxBucketWatchers: 10,
@@ -21,24 +25,46 @@ describe("defaults", () => {
         refreshIntervalMs: 30_000,
         maxConcurrentLoads: 4,
         loadTimeoutMs: 60_000,
+        resyncCooldownMs: 5_000,
         missingBucketTtlMs: 5_000,
         maxBucketKeys: 5_000_000,
         maxBucketBytes: 2 ** 30,
         maxTotalBytes: 2 ** 31,
         allow: ["*"],
         deny: [],
+        staleness: [],
         rootBucket: "",
       },
-      policy: { queryTimeoutMs: 10_000, maxMemoryBytes: 2 ** 32 },
+      policy: {
+        queryTimeoutMs: 10_000,
+        limits: { timeoutMs: 1_000, maxMemoryBytes: 2 ** 28 },
+        maxMemoryBytes: 2 ** 32,
+      },
       bundles: [],
+      keys: new Map(),
+      persistenceDirectory: "/etc/bridge/.opa",
       server: {
         host: "127.0.0.1",
         port: 8181,
         maxBodyBytes: 10 * 2 ** 20,
+        authentication: "off",
+        authorization: "off",
+        authorizationDecision: "/system/authz/allow",
+        requestTimeoutMs: 60_000,
+        maxConcurrentRequests: 1_000,
+        maxConnections: 10_000,
+        gzip: { minLength: 1_024, level: 9 },
         shutdownGraceMs: 10_000,
         shutdownWaitMs: 0,
       },
-      decisionLogs: { console: false },
+      // Its own defaults: decision-logs.test.ts.
+      decisionLogs: expect.objectContaining({ console: false }) as unknown,
+      feed: {
+        maxSubscribers: 1_000,
+        maxCommits: 100_000,
+        maxBytes: 64 * 2 ** 20,
+        progressIntervalMs: 5_000,
+      },
       defaultDecision: "/system/main",
       labels: {},
       services: {},
@@ -87,6 +113,10 @@ describe("plugins.nats", () => {
     [{ max_reconnect_attempts: -1 }, { maxReconnectAttempts: -1 }],
     [{ max_reconnect_attempts: 0 }, { maxReconnectAttempts: 0 }],
     [{ reconnect_wait: "1.5s" }, { reconnectWaitMs: 1_500 }],
+    [{ reconnect_max_wait: "2s" }, { reconnectMaxWaitMs: 2_000 }],
+    [{ reconnect_probe: "0" }, { reconnectProbeMs: 0 }],
+    [{ discover_servers: false }, { discoverServers: false }],
+    [{ server_urls_file: "/run/nats/servers" }, { serversFile: "/run/nats/servers" }],
     [{ connect_timeout: "250ms" }, { connectTimeoutMs: 250 }],
     [{ retry_on_failed_connect: false }, { retryOnFailedConnect: false }],
     [{ name: "pdp-1" }, { name: "pdp-1" }],
@@ -157,7 +187,7 @@ describe("the rest of the file", () => {
     [{ bundle: { file: undefined, resource: "file:///b.wasm" } }, "bundle", "/b.wasm"],
     [{ bundle: { file: "../b.wasm" } }, "bundle", "/etc/b.wasm"],
   ])("bundle: %j", (value, name, file) => {
-    expect(parse(value).bundles).toEqual([{ name, file }]);
+    expect(parse(value).bundles).toMatchObject([{ name, source: { type: "file", path: file } }]);
   });
 
   test.each([
@@ -172,11 +202,13 @@ describe("the rest of the file", () => {
   test("server", () => {
     const server = {
       decoding: { max_length: "1MiB" },
+      encoding: { gzip: { min_length: 1, compression_level: 6 } },
       shutdown_grace_period: "3s",
       shutdown_wait_period: "1s",
     };
     expect(parse({ server }).server).toMatchObject({
       maxBodyBytes: 2 ** 20,
+      gzip: { minLength: 1, level: 6 },
       shutdownGraceMs: 3_000,
       shutdownWaitMs: 1_000,
     });
@@ -207,24 +239,53 @@ describe("the rest of the file", () => {
       keys: {},
       caching: {},
       status: { service: "x" },
-      persistence_directory: "/var/opa",
-      default_authorization_decision: "/system/authz/allow",
-      nd_builtin_cache: true,
       server: { encoding: {}, metrics: {}, decoding: { gzip: {} } },
       bundles: { authz: { file: "x", polling: {}, persist: true } },
     });
     expect(warnings).toEqual([
-      "keys has no effect here.",
       "caching has no effect here.",
       "status has no effect here.",
-      "persistence_directory has no effect here.",
-      "default_authorization_decision has no effect here.",
-      "nd_builtin_cache has no effect here.",
-      "server.encoding has no effect here.",
       "server.metrics has no effect here.",
       "server.decoding.gzip has no effect here.",
       "bundles.authz.polling has no effect here.",
       "bundles.authz.persist has no effect here.",
     ]);
+  });
+});
+
+describe("who may ask", () => {
+  const tls = { cert_file: "c.pem", private_key_file: "/k.pem", ca_cert_file: "ca.pem" };
+  const parseAccess = (server: object): unknown =>
+    parseConfig({ server }, { baseDir: "/etc/bridge" }).server;
+
+  test("tokens from a file, or judged by the policy", () => {
+    expect(parseAccess({ authentication: "token", token_file: "tokens" })).toMatchObject({
+      authentication: "token",
+      tokenFile: "/etc/bridge/tokens",
+    });
+    const judged = { authentication: "token", authorization: "basic" };
+    expect(parseAccess(judged)).toMatchObject(judged);
+  });
+
+  test("certificates", () => {
+    expect(parseAccess({ authentication: "tls", tls })).toMatchObject({
+      tls: { certFile: "/etc/bridge/c.pem", keyFile: "/k.pem", caFile: "/etc/bridge/ca.pem" },
+    });
+  });
+
+  test.each<[object, RegExp]>([
+    [{ authentication: "token" }, /^server\.authentication.*: nobody would check the tokens/],
+    [
+      { authentication: "basic" },
+      /^server\.authentication = "basic": must be one of off, token, tls/,
+    ],
+    [{ authorization: true }, /^server\.authorization = true: must be one of off, basic/],
+    [{ token_file: "t" }, /^server\.token_file.*: tokens are not asked for/],
+    [{ authentication: "tls" }, /^server\.authentication.*: needs the clients' authority/],
+    [{ tls: { cert_file: "c" } }, /^server\.tls.*: there is no private_key_file/],
+    [{ tls }, /^server\.tls\.ca_cert_file.*: clients are not asked for certificates/],
+    [{ max_connections: 0 }, /^server\.max_connections = 0/],
+  ])("is refused when it would not do what it says: %j", (server, problem) => {
+    expect(problemsIn({ server })).toEqual([expect.stringMatching(problem)]);
   });
 });

@@ -82,7 +82,9 @@ describe("loadConfig", () => {
     );
     expect(nats.auth).toEqual({ mode: "creds", file: join(folder, "c.creds") });
     expect(nats.tls?.caFile).toBe("/ca.pem");
-    expect(bundles).toEqual([{ name: "a", file: join(folder, "b.tar.gz") }]);
+    expect(bundles).toMatchObject([
+      { name: "a", source: { type: "file", path: join(folder, "b.tar.gz") } },
+    ]);
   });
 
   test("variables of the environment are substituted; an unset one is a warning", async () => {

@@ -20,7 +20,7 @@ describe("plugins.nats", () => {
     [{ ttl: "-1s" }, 'ttl = "-1s": a duration must not be negative; write "10m"'],
     [{ ttl: "720h" }, 'ttl = "720h": must be at most "596h" (24 days)'],
     [{ ttl: "9999999h" }, 'ttl = "9999999h": must be at most "596h" (24 days)'],
-    [{ reconnect_wait: "0" }, 'reconnect_wait = "0": must be at least 1ms; write "2s"'],
+    [{ reconnect_wait: "0" }, 'reconnect_wait = "0": must be at least 1ms; write "500ms"'],
     [{ refresh_interval: "0s" }, 'refresh_interval = "0s": must be at least 1ms; write "30s"'],
     [
       { query_timeout: [] },

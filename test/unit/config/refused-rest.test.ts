@@ -25,10 +25,6 @@ describe("the rest of the file", () => {
     [{ storage: {} }, "storage: data is kept in memory only; remove the key"],
     [{ decision_log: {} }, 'decision_log: unknown key; did you mean "decision_logs"?'],
     [
-      { decision_logs: { service: "x" } },
-      "decision_logs.service: only decision_logs.console is supported for now; remove the key",
-    ],
-    [
       { decision_logs: { console: 1 } },
       "decision_logs.console = 1: must be true or false, without quotes",
     ],
@@ -49,11 +45,11 @@ describe("the rest of the file", () => {
     ],
     [
       { bundles: { a: { file: "f", service: "s" } } },
-      "bundles.a.service: a bundle from a service is not supported yet; download it and give its path as file:",
+      "bundles.a: file and service are both given; keep one of the two",
     ],
     [
       { bundle: { file: "f", signing: {} } },
-      "bundle.signing: a bundle's signature is not verified yet; remove the key if you can do without",
+      "bundle.signing = a map: there are no keys to check signatures with; give keys",
     ],
     [{ bundles: { a: {} } }, "bundles.a: there is no file; give its path as file:"],
     [
@@ -61,16 +57,12 @@ describe("the rest of the file", () => {
       "bundle: file and resource are both given; keep one of the two",
     ],
     [
-      { bundles: { a: { file: "f" }, b: { file: "g" } } },
-      "bundles: 2 bundles; only one is supported for now, so build one",
-    ],
-    [
       { bundle: { file: "f" }, bundles: { a: { file: "g" } } },
       "bundle: bundles is given too; keep one of the two",
     ],
     [
       { bundle: { resource: "b/x.tar.gz" } },
-      'bundle.resource = "b/x.tar.gz": only a file of this machine is supported for now; write file:///absolute/path, or give file: with a path',
+      "bundle = a map: there is no service to ask; give services, or file: with a path",
     ],
     [{ bundle: { fil: "x", file: "f" } }, 'bundle.fil: unknown key; did you mean "file"?'],
     [
