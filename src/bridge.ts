@@ -1,18 +1,32 @@
+import type { BundleManager } from "./bundles/manager.ts";
+import { bundlesOf } from "./bundles/bundles-of.ts";
+import type { BridgeStatus } from "./bridge-status.ts";
+import { demandOn } from "./demand.ts";
 import { type Logger, silentLogger } from "./common/logger.ts";
 import { parseConfig } from "./config/load.ts";
 import type { BridgeOptions } from "./config/options.ts";
-import { readSecrets } from "./config/secrets.ts";
+import type { ServerLookup } from "./config/seeds.ts";
 import type { BridgeConfig } from "./config/types.ts";
-import { BridgeError, isBridgeError, messageOf } from "./errors.ts";
-import { BucketStream } from "./nats/bucket-stream.ts";
-import { type ConnectionState, NatsLink } from "./nats/connection.ts";
-import type { BucketDemand } from "./policy/bucket-demand.ts";
-import { type Bundle, readBundle } from "./policy/bundle.ts";
-import { type DecideOptions, PolicyEngine } from "./policy/engine.ts";
-import type { ResidentFigures } from "./policy/resident-data.ts";
+import { DecisionRecording, type RecordedOptions } from "./decision-recording.ts";
+import { type BridgeError, messageOf } from "./errors.ts";
+import { inputText } from "./input-text.ts";
+import type { BucketSource } from "./nats/bucket-source.ts";
+import { BridgeMetrics } from "./metrics/bridge-metrics.ts";
+import { bucketsOf } from "./nats/bucket-source-of.ts";
+import { ChangeFeed } from "./feed/change-feed.ts";
+import type { NatsLink } from "./nats/connection.ts";
+import { linkOf } from "./nats-link.ts";
+import { writerOf } from "./nats/bucket-writer.ts";
+import { objectsOf } from "./nats/object-store.ts";
+import { EventPublisher } from "./nats/event-publisher.ts";
+import { type BridgeHealth, healthOf } from "./health.ts";
+import { PolicyEngine } from "./policy/engine.ts";
 import { PolicyStore } from "./store/policy-store.ts";
+import { awaitRevisions, type LeastRevisions } from "./watch/await-revisions.ts";
 import { BucketRules } from "./watch/bucket-rules.ts";
+import { type Clock, systemClock } from "./watch/clock.ts";
 import { BucketWatcherManager } from "./watch/manager.ts";
+import { WriteThrough } from "./writes/write-through.ts";
 
 /** What a decision came to. */
 export interface Decision {
@@ -23,28 +37,12 @@ export interface Decision {
 export interface CreateOptions {
   /** Default: silent. */
   readonly logger?: Logger;
-}
-
-/** What the bridge knows of itself; nothing secret. */
-export interface BridgeStatus {
-  readonly nats: ReturnType<NatsLink["status"]>;
-  readonly policy:
-    | {
-        readonly revision: string;
-        readonly entrypoints: readonly string[];
-        readonly resident: ResidentFigures;
-      }
-    | undefined;
-  readonly watch: ReturnType<BucketWatcherManager["status"]>;
-  readonly version: number;
-}
-
-/** Whether the bridge can answer as configured, and if not, why. */
-export interface BridgeHealth {
-  readonly ready: boolean;
-  readonly nats: ConnectionState;
-  readonly bundles: boolean;
-  readonly reasons: readonly string[];
+  /** For tests that decide what time it is. Default: the system's. */
+  readonly clock?: Clock;
+  /** Stands between the bridge and its buckets; for tests that lose something on purpose. */
+  readonly wrapSource?: (source: BucketSource) => BucketSource;
+  /** Where the NATS servers are, in the place of `server_url`; asked at every attempt to connect. */
+  readonly servers?: ServerLookup;
 }
 
 /**
@@ -56,18 +54,19 @@ export interface BridgeHealth {
  */
 export async function createBridge(
   options: BridgeOptions | BridgeConfig,
-  { logger = silentLogger }: CreateOptions = {},
+  {
+    logger = silentLogger,
+    servers,
+    clock = systemClock,
+    wrapSource = (source) => source,
+  }: CreateOptions = {},
 ): Promise<Bridge> {
   const config = isLoaded(options) ? options : parseConfig(options);
   for (const warning of config.warnings) logger.warn({}, warning);
-  const [first] = config.bundles;
-  const bundle = first === undefined ? undefined : await readBundle(first.file);
-  const auth = await readSecrets(config.nats);
-  const retryOnFailedConnect = config.nats.retryOnFailedConnect ?? false;
-  const link = new NatsLink({ ...config.nats, auth, retryOnFailedConnect }, logger);
-  const bridge = new Bridge(config, link, logger);
+  const link = linkOf(config.nats, logger, servers);
+  const bridge = new Bridge(config, link, wrapSource(bucketsOf(link)), clock, logger);
   try {
-    await bridge.start(bundle);
+    await bridge.start();
     return bridge;
   } catch (error) {
     await bridge.close();
@@ -81,12 +80,26 @@ export class Bridge implements AsyncDisposable {
   readonly store: PolicyStore;
   readonly manager: BucketWatcherManager;
   readonly engine: PolicyEngine;
+  /** Where the engine's bundles come from, by the configuration. */
+  readonly bundles: BundleManager;
+  /** The decision log; undefined where it is off. */
+  readonly recording: DecisionRecording | undefined;
+  readonly feed: ChangeFeed;
+  readonly metrics: BridgeMetrics;
+  /** Writes keys of buckets; undefined where that is off. */
+  readonly writes: WriteThrough | undefined;
   readonly #link: NatsLink;
   readonly #logger: Logger;
   #rootLoaded: boolean;
   #closed: Promise<void> | undefined;
 
-  constructor(config: BridgeConfig, link: NatsLink, logger: Logger) {
+  constructor(
+    config: BridgeConfig,
+    link: NatsLink,
+    source: BucketSource,
+    clock: Clock,
+    logger: Logger,
+  ) {
     this.config = config;
     this.#link = link;
     this.#logger = logger;
@@ -99,7 +112,8 @@ export class Bridge implements AsyncDisposable {
     this.manager = new BucketWatcherManager({
       ...watch,
       store: this.store,
-      source: { open: (bucket, sink) => new BucketStream(link, bucket, sink) },
+      source,
+      clock,
       rules: new BucketRules(watch),
       logger,
     });
@@ -110,18 +124,37 @@ export class Bridge implements AsyncDisposable {
       onOverBudget: (bucket, reason) => this.manager.fail(bucket, reason),
       logger,
     });
+    this.bundles = bundlesOf(config, {
+      activate: (bundle, name) => this.engine.activate(bundle, name),
+      objects: objectsOf(link),
+      logger,
+    });
+    this.recording = DecisionRecording.of(config, this.engine, new EventPublisher(link), logger);
+    this.feed = new ChangeFeed(this.store, config.feed);
+    this.metrics = new BridgeMetrics({
+      status: () => this.status(),
+      entrypoints: () => this.engine.policy?.entrypoints ?? [],
+      suspended: () => this.engine.suspended,
+    });
+    const { manager, store } = this;
+    const { writes } = config;
+    this.writes =
+      writes &&
+      new WriteThrough({ config: writes, writer: writerOf(link), manager, store, logger });
     this.#rootLoaded = watch.rootBucket === "";
   }
 
   /** Part of {@link createBridge}. */
-  async start(bundle: Bundle | undefined): Promise<void> {
-    // The policy comes first: what the root bucket may hold depends on it.
-    if (bundle !== undefined) await this.engine.activate(bundle);
+  async start(): Promise<void> {
+    const waits = this.config.nats.retryOnFailedConnect !== true;
+    const bundles = this.bundles.start();
+    await bundles.local;
     await this.#link.start();
+    if (waits) await bundles.all;
     const root = this.manager.startRoot().then(() => {
       this.#rootLoaded = true;
     });
-    if (this.config.nats.retryOnFailedConnect !== true) await root;
+    if (waits) await root;
     else root.catch((error: unknown) => this.#logger.warn({}, `root bucket: ${messageOf(error)}`));
   }
 
@@ -133,7 +166,7 @@ export class Bridge implements AsyncDisposable {
   async decide(
     path: string | readonly string[],
     input?: unknown,
-    options?: DecideOptions,
+    options?: RecordedOptions,
   ): Promise<Decision> {
     const text = await this.decideText(
       path,
@@ -147,9 +180,33 @@ export class Bridge implements AsyncDisposable {
   decideText(
     path: string | readonly string[],
     input: string | undefined,
-    options?: DecideOptions,
+    options?: RecordedOptions,
   ): Promise<string | undefined> {
-    return this.engine.decide(path, input, options);
+    const decider = this.recording ?? this.engine;
+    return this.metrics.decision(path, () => decider.decide(path, input, options));
+  }
+
+  /**
+   * Waits until these buckets are watched and have reached these revisions, at most `timeoutMs` (default: the
+   * configuration's `query_timeout`). Until the answer is called they are not evicted.
+   *
+   * Rejects with `REVISION_NOT_REACHED` or `BRIDGE_STOPPING`.
+   */
+  awaitRevisions(
+    wanted: LeastRevisions,
+    timeoutMs: number = this.config.policy.queryTimeoutMs,
+  ): Promise<() => void> {
+    return awaitRevisions(this.manager, this.store, wanted, timeoutMs);
+  }
+
+  /**
+   * Goes back to the bundle before the active one; without a name, of the bundle that was activated last. What its
+   * source has now is left until the source has something else.
+   *
+   * Rejects with `BUNDLE_NO_PREVIOUS`, or as an activation does; then everything goes on as before.
+   */
+  rollback(name?: string): Promise<void> {
+    return this.bundles.rollback(name);
   }
 
   /** Resolves with the reason when the connection to NATS has been given up for good. */
@@ -158,18 +215,14 @@ export class Bridge implements AsyncDisposable {
   }
 
   health(): BridgeHealth {
-    const { state, lastError } = this.#link.status();
-    const bundles = this.engine.policy !== undefined;
-    const root = this.config.watch.rootBucket;
-    const reasons: string[] = [];
-    if (state === "connecting" || state === "failed" || state === "closed") {
-      reasons.push(`NATS is not connected (${lastError ?? state})`);
-    }
-    if (!bundles) reasons.push("no policy is active");
-    if (!this.#rootLoaded || (root !== "" && !this.manager.hasWatcher(root))) {
-      reasons.push(`the root bucket ${root} is not loaded`);
-    }
-    return { ready: reasons.length === 0, nats: state, bundles, reasons };
+    return healthOf({
+      nats: this.#link.status(),
+      policyActive: this.engine.policy !== undefined,
+      bundles: this.bundles.status(),
+      rootBucket: this.config.watch.rootBucket,
+      rootLoaded: this.#rootLoaded,
+      watch: this.manager.status(),
+    });
   }
 
   status(): BridgeStatus {
@@ -177,12 +230,16 @@ export class Bridge implements AsyncDisposable {
     return {
       nats: this.#link.status(),
       policy: policy && {
-        revision: policy.bundle.revision,
+        bundles: Object.fromEntries(policy.revisions),
         entrypoints: policy.entrypoints,
         resident: policy.residentFigures,
       },
+      bundles: this.bundles.status(),
       watch: this.manager.status(),
+      feed: this.feed.status(),
       version: this.store.version,
+      ...(this.recording && { decisionLog: this.recording.log.figures() }),
+      ...(this.writes && { writes: this.writes.figures() }),
     };
   }
 
@@ -197,56 +254,17 @@ export class Bridge implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    // Its masks may need buckets, and its events the connection.
+    await this.recording?.log.close();
+    await this.bundles.stop();
+    this.feed.close();
+    await this.writes?.close();
     await this.manager.stop();
+    this.engine.close();
     await this.#link.close();
   }
 }
 
 function isLoaded(options: BridgeOptions | BridgeConfig): options is BridgeConfig {
   return "warnings" in options;
-}
-
-function inputText(input: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(input);
-  } catch (error) {
-    throw new BridgeError("INPUT_INVALID", `The input is not a JSON value: ${messageOf(error)}.`, {
-      cause: error,
-    });
-  }
-  if (text !== undefined) return text;
-  throw new BridgeError(
-    "INPUT_INVALID",
-    `The input is a ${typeof input}, which JSON does not have.`,
-  );
-}
-
-/** What policies ask for, from what is watched. */
-function demandOn(manager: BucketWatcherManager, logger: Logger): BucketDemand {
-  return {
-    isWatched: (bucket) => manager.use(bucket),
-    load: async (bucket) => void (await manager.getOrCreateWatcher(bucket)),
-    pin: (bucket) => manager.pin(bucket),
-    recentFailure: (bucket) => manager.recentFailure(bucket),
-    watch(bucket) {
-      manager.getOrCreateWatcher(bucket).catch((error: unknown) => {
-        const code = isBridgeError(error) ? error.code : "?";
-        logger.debug(
-          { code },
-          `a bucket that a policy asked for is not watched: ${messageOf(error)}`,
-        );
-      });
-    },
-    state(bucket) {
-      const watcher = manager.watcher(bucket);
-      if (watcher === undefined) return { state: "unwatched" };
-      const { state, revision, ageMs } = watcher.status();
-      return {
-        state: state === "recovering" ? "recovering" : "live",
-        ...(revision !== undefined && { revision }),
-        ...(ageMs !== undefined && { ageMs }),
-      };
-    },
-  };
 }

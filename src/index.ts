@@ -1,23 +1,32 @@
-export {
-  Bridge,
-  type BridgeHealth,
-  type BridgeStatus,
-  createBridge,
-  type CreateOptions,
-  type Decision,
-} from "./bridge.ts";
+export { Bridge, createBridge, type CreateOptions, type Decision } from "./bridge.ts";
+export type { BridgeStatus } from "./bridge-status.ts";
+export type { BundleStatus } from "./bundles/bundle-status.ts";
 export { loadConfig, parseConfig } from "./config/load.ts";
+export type { BundleOptions, KeyOptions } from "./config/bundle-options.ts";
 export type {
   BridgeOptions,
   BucketOptions,
-  BundleOptions,
   NatsOptions,
   ServerOptions as ServerConfigOptions,
 } from "./config/options.ts";
+export type { ServerLookup } from "./config/seeds.ts";
 export type { BridgeConfig } from "./config/types.ts";
 export type { Logger } from "./common/logger.ts";
+export { shortenPauses } from "./common/short-pauses.ts";
+export { DecisionLog, type DecisionLogOptions } from "./decisions/decision-log.ts";
 export { BridgeError, ERROR_CODES, type ErrorCode, isBridgeError } from "./errors.ts";
-export { BucketStream } from "./nats/bucket-stream.ts";
+export type { BridgeHealth } from "./health.ts";
+export { bucketsOf } from "./nats/bucket-source-of.ts";
+export {
+  ChangeFeed,
+  type ChangeFeedOptions,
+  type FeedLimits,
+  type FeedStatus,
+  type SubscribeOptions,
+} from "./feed/change-feed.ts";
+export type { FeedFilter } from "./feed/filter.ts";
+export type { FeedEndReason, FeedFrame, SnapshotReason } from "./feed/frames.ts";
+export { FeedSubscription } from "./feed/subscription.ts";
 export type {
   BucketEntry,
   BucketInfo,
@@ -28,7 +37,9 @@ export type {
 export { type ConnectionState, NatsLink, type NatsSettings } from "./nats/connection.ts";
 export type { NatsAuth, NatsTls } from "./nats/credentials.ts";
 export type { BucketDemand, BucketState } from "./policy/bucket-demand.ts";
-export { type Bundle, type BundleLimits, parseBundle, readBundle } from "./policy/bundle.ts";
+export { BaseData } from "./policy/base-data.ts";
+export { type Bundle, parseBundle, readBundle } from "./policy/bundle.ts";
+export type { BundleLimits } from "./policy/bundle-files.ts";
 export { type DecideOptions, PolicyEngine, type PolicyEngineOptions } from "./policy/engine.ts";
 export { BucketDocument, type BucketFigures, type KeyChange } from "./store/bucket-document.ts";
 export type { DocumentEntry } from "./store/document.ts";

@@ -53,9 +53,9 @@ describe("a real server", () => {
   test("answers nothing while paused", async () => {
     await using server = await startNatsServer();
     server.pause();
-    expect(await readInfo(server.port, 300)).toBeUndefined();
+    expect(await readInfo(server.port, "127.0.0.1", 300)).toBeUndefined();
     server.resume();
-    expect(await readInfo(server.port, 5_000)).toBeDefined();
+    expect(await readInfo(server.port, "127.0.0.1", 5_000)).toBeDefined();
     server.pause();
     await server.stop();
     expect(server.running).toBe(false);

@@ -4,19 +4,23 @@ import * as api from "../../src/index.ts";
 describe("the package", () => {
   it("exports these names, and no others by accident", () => {
     expect(Object.keys(api).toSorted()).toEqual([
+      "BaseData",
       "Bridge",
       "BridgeError",
       "BucketDocument",
       "BucketRules",
-      "BucketStream",
       "BucketWatcher",
       "BucketWatcherManager",
+      "ChangeFeed",
+      "DecisionLog",
       "ERROR_CODES",
+      "FeedSubscription",
       "MemoryBudget",
       "NatsLink",
       "PolicyEngine",
       "PolicyStore",
       "ReservedPaths",
+      "bucketsOf",
       "buildApp",
       "createBridge",
       "decodeValue",
@@ -25,6 +29,7 @@ describe("the package", () => {
       "parseBundle",
       "parseConfig",
       "readBundle",
+      "shortenPauses",
       "startServer",
     ]);
   });
