@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import { provideTool } from "../tools/provide-tool.ts";
+import { collect } from "./source.ts";
 
 const CAPABILITIES = fileURLToPath(new URL("../../capabilities.json", import.meta.url));
 
@@ -15,13 +16,18 @@ export function buildCommand(): Command {
     .requiredOption(
       "-e, --entrypoint <path>",
       "a decision to answer, such as authz/allow; give it as often as needed",
-      (path: string, paths: string[] | undefined) => [...(paths ?? []), path],
+      collect,
     )
     .option("-o, --output <file>", "where the bundle goes", "bundle.tar.gz")
     .option("-r, --revision <text>", "the bundle's revision, which answers can tell")
     .addHelpText(
       "after",
-      "\nExample:\n  $ nats-opa-bridge build ./policies -e authz/allow -e authz/decision -r v42\n",
+      `
+Example:
+  $ nats-opa-bridge build ./policies -e authz/allow -e authz/decision -r v42
+
+Exit codes: 0 the bundle is written; 1 opa refused the policy; 2 the arguments were refused, or opa can't be had.
+`,
     )
     .action(build);
 }

@@ -1,10 +1,16 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../common/package-version.ts";
+import { shortenPauses } from "../common/short-pauses.ts";
 import { type ErrorCode, isBridgeError, messageOf } from "../errors.ts";
 import { buildCommand } from "./build.ts";
+import { checkCommand } from "./check/check.ts";
 import { demoCommand } from "./demo/demo.ts";
+import { evalCommand } from "./eval.ts";
+import { replayCommand } from "./replay/replay.ts";
 import { serveCommand } from "./serve.ts";
+import { testCommand } from "./test/test.ts";
+import { watchCommand } from "./watch.ts";
 
 /** Exit codes: 0 done, 1 failed while running, 2 refused before anything was started. */
 const FAILED = 1;
@@ -18,19 +24,23 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "BUNDLE_INVALID",
   "POLICY_ABI",
   "POLICY_BUILTIN_MISSING",
+  "INPUT_INVALID",
   "TOOL_MISSING",
 ]);
 
-const { version } = JSON.parse(
-  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-) as { version: string };
+shortenPauses();
 
 const program = new Command("nats-opa-bridge")
   .description("Authorization decisions from OPA policies over live NATS KV buckets.")
-  .version(version)
+  .version(packageVersion)
   .addCommand(serveCommand())
   .addCommand(demoCommand())
-  .addCommand(buildCommand());
+  .addCommand(buildCommand())
+  .addCommand(testCommand())
+  .addCommand(checkCommand())
+  .addCommand(evalCommand())
+  .addCommand(replayCommand())
+  .addCommand(watchCommand());
 
 // Left to itself, commander ends the process with code 1 for what is a refusal here.
 for (const command of [program, ...program.commands]) command.exitOverride();

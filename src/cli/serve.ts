@@ -1,9 +1,9 @@
-import { resolve as resolvePath } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
 import { pino } from "pino";
 import { createBridge } from "../bridge.ts";
 import type { Logger } from "../common/logger.ts";
+import { fileBundle } from "../config/bundles.ts";
 import { loadConfig } from "../config/load.ts";
 import type { BridgeConfig } from "../config/types.ts";
 import { parseHostPort } from "../config/servers.ts";
@@ -81,8 +81,7 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 function withOverrides(config: BridgeConfig, { bundle, addr }: ServeOptions): BridgeConfig {
-  const bundles =
-    bundle === undefined ? config.bundles : [{ name: "bundle", file: resolvePath(bundle) }];
+  const bundles = bundle === undefined ? config.bundles : [fileBundle("bundle", bundle)];
   if (bundles.length === 0) {
     throw new BridgeError(
       "CONFIG_INVALID",

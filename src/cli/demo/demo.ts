@@ -39,6 +39,17 @@ export function demoCommand(): Command {
         "only put the example data into the NATS server at this URL, then exit",
       ).conflicts(["dataDir", "once"]),
     )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ nats-opa-bridge demo
+  $ nats-opa-bridge demo --once
+  $ nats-opa-bridge demo --fill nats://localhost:4222
+
+Exit codes: 0 done, or ended by a signal; 1 failed; 2 the arguments were refused, or nats-server can't be had.
+`,
+    )
     .action((options: DemoOptions) =>
       options.fill === undefined ? demo(options) : fill(options.fill),
     );

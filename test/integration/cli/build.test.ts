@@ -40,11 +40,8 @@ describe("build", () => {
     const built = await run(args, { cwd: dir.path, env }).exit;
     expect([built.code, built.stderr]).toEqual([0, "wrote b.tar.gz\n"]);
     const bundle = await readBundle(join(dir.path, "b.tar.gz"));
-    expect(bundle).toMatchObject({
-      revision: "v42",
-      packages: [["authz"]],
-      data: '{"wanted":"admin"}',
-    });
+    expect(bundle).toMatchObject({ revision: "v42", packages: [["authz"]] });
+    expect(bundle.data.text()).toBe('{"wanted":"admin"}');
     const engine = new PolicyEngine({
       store: new PolicyStore(),
       demand: undefined as never,

@@ -64,15 +64,21 @@ interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly main?: string;
+  /** What the program reads; default: nothing at all. */
+  readonly stdin?: string | undefined;
 }
 
 /** Starts `nats-opa-bridge`. */
-export function run(args: readonly string[], { env = {}, cwd, main = MAIN }: RunOptions = {}): Run {
+export function run(
+  args: readonly string[],
+  { env = {}, cwd, main = MAIN, stdin }: RunOptions = {},
+): Run {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: cwd ?? ROOT,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.end(stdin);
   endAtExit.add(child);
   let stdout = "";
   let stderr = "";
@@ -143,4 +149,10 @@ export async function childrenOf(pid: number): Promise<number[]> {
     .map((line) => line.trim().split(/\s+/).map(Number))
     .filter(([, parent]) => parent === pid)
     .map(([id]) => id!);
+}
+
+/** Where the service says that it answers. */
+export async function urlOf(service: Run): Promise<string> {
+  const [, url] = await service.until(/"url":"(http:[^"]+)"/);
+  return url!;
 }

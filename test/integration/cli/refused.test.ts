@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -93,5 +93,18 @@ describe("the program", () => {
     const { code, stdout, stderr } = await run(args).exit;
     expect(code).toBe(expected);
     expect(expected === 0 ? stdout : stderr).not.toBe("");
+  });
+
+  it("has the commands that the README lists, each with examples and exit codes", async () => {
+    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+    const [, table] = /^\| Command .*\n.*\n((?:\|.*\n)+)/m.exec(readme)!;
+    const listed = [...table!.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name!);
+    const { stdout } = await run(["--help"]).exit;
+    const [, commands] = /\nCommands:\n([^]*)$/.exec(stdout)!;
+    const known = [...commands!.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!);
+    expect(listed.toSorted()).toEqual(known.filter((name) => name !== "help").toSorted());
+    const helps = await Promise.all(listed.map((name) => run([name, "--help"]).exit));
+    for (const help of helps)
+      expect(help.stdout).toMatch(/\nExamples?:\n {2}\$ [^]*\nExit codes: 0 /);
   });
 });

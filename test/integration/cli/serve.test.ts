@@ -6,17 +6,11 @@ import { connect } from "nats";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { startNatsServer } from "../../support/nats-server.ts";
 import { freePort } from "../../support/ports.ts";
-import { build, type Exit, type Run, run, scratch } from "./cli.ts";
+import { build, type Exit, type Run, run, scratch, urlOf } from "./cli.ts";
 
 const BASIC = fileURLToPath(new URL("../../policies/basic/bundle.tar.gz", import.meta.url));
 
 beforeAll(build, 120_000);
-
-/** Where the service says that it answers. */
-async function urlOf(service: Run): Promise<string> {
-  const [, url] = await service.until(/"url":"(http:[^"]+)"/);
-  return url!;
-}
 
 async function ask(url: string, path: string, input: unknown): Promise<unknown> {
   const response = await fetch(`${url}/v1/data/${path}`, {
@@ -163,23 +157,6 @@ server:
     // Who is in a hurry asks twice.
     service.child.kill("SIGTERM");
     expect(await service.exit).toMatchObject({ code: null, signal: "SIGTERM" });
-  });
-
-  it("R1 ends with code 1 when NATS has been given up", async () => {
-    const nats = await startNatsServer();
-    await using dir = await scratch();
-    const config = join(dir.path, "config.yaml");
-    await writeFile(
-      config,
-      `nats: {server_url: '${nats.url}', max_reconnect_attempts: 1, reconnect_wait: 50ms}\nserver: {addr: '127.0.0.1:0'}\n`,
-    );
-    const service = run(["serve", "-c", config, "-b", BASIC]);
-    await urlOf(service);
-    await service.until(/"connected to NATS"/);
-    await nats.stop();
-    const { code, stderr } = await service.exit;
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/"code":"NATS_CLOSED".*max_reconnect_attempts/);
   });
 
   it("ends with code 1 and a clear error when its port is in use", async () => {
