@@ -1,0 +1,183 @@
+import { EXPIRY_MS } from "./promises.ts";
+
+/** What a key holds: the number of the write that put it there, or null for nothing. */
+export type Value = number | null;
+
+/** A value that was, or may have been, true from one moment to another (`performance.now()`). */
+interface Truth {
+  /** Undefined: any. */
+  readonly value: Value | undefined;
+  readonly from: number;
+  to: number;
+  /** Made by the same write, as a value and its expiry are. */
+  readonly write: object;
+  /** When it ends by itself at the latest, whatever else happens. */
+  expires: number;
+  /** When it may end by itself at the earliest. */
+  readonly mayExpire: number;
+  /** Asked of NATS, which has not answered: it may still come true. */
+  unsure: boolean;
+}
+
+/** A change that was asked of NATS. Until it is settled, both the old and the new value may be true. */
+export interface PendingChange {
+  /** NATS has said yes: from now on nothing else is true. */
+  acknowledged(): void;
+  /** NATS has said no: it never was true. */
+  rejected(): void;
+  /** NATS has not answered, and it may come true even now. */
+  unanswered(): void;
+}
+
+/** What the oracle is asked: whether an answer was true at any time in between. */
+export interface Question {
+  readonly since: number;
+  readonly asked: number;
+  readonly answered: number;
+}
+
+/** How long a write may take that NATS acknowledges. */
+const REQUEST_MS = 1_000;
+const REMEMBERED_MS = 120_000;
+
+/** What was true of one key, and when. */
+class KeyHistory {
+  #truths: Truth[] = [
+    {
+      value: null,
+      from: -Infinity,
+      to: Infinity,
+      write: {},
+      expires: Infinity,
+      mayExpire: Infinity,
+      unsure: false,
+    },
+  ];
+
+  begin(value: Value | undefined, lifeMs: number): PendingChange {
+    const from = performance.now();
+    // Until NATS has answered it may be stored, and begin to age.
+    const expires = from + REQUEST_MS + lifeMs;
+    const mayExpire = from + lifeMs - EXPIRY_MS;
+    const truth: Truth = {
+      value,
+      from,
+      to: Infinity,
+      write: {},
+      expires,
+      mayExpire,
+      unsure: false,
+    };
+    const never = { expires: Infinity, mayExpire: Infinity };
+    const expired: Truth = { ...truth, value: null, from: mayExpire, ...never };
+    const own = lifeMs === Infinity ? [truth] : [truth, expired];
+    this.#truths.push(...own);
+    return {
+      acknowledged: () => this.#settle(own),
+      rejected: () => {
+        this.#truths = this.#truths.filter((other) => !own.includes(other));
+      },
+      unanswered: () => {
+        for (const mine of own) {
+          mine.unsure = true;
+          // Nobody knows when it is stored, if it is.
+          mine.expires = Infinity;
+        }
+      },
+    };
+  }
+
+  /** NATS says that this is true now. */
+  observed(value: Value): void {
+    const now = performance.now();
+    const open = this.#truths.filter((truth) => truth.value === value && truth.to > now);
+    if (open.length === 0) this.begin(value, Infinity).acknowledged();
+    else this.#settle(this.#truths.filter((truth) => truth.unsure || sameWrite(truth, open)));
+  }
+
+  allows(value: Value, { since, asked, answered }: Question): boolean {
+    return this.#truths.some((truth) => {
+      if (truth.from > answered || truth.to < since) return false;
+      // Who has not heard of a later value ends the one that it has on time.
+      if (value === null && truth.mayExpire <= answered) return true;
+      return (
+        (truth.value === value || truth.value === undefined) && truth.expires >= asked - EXPIRY_MS
+      );
+    });
+  }
+
+  describe(now: number): string {
+    const at = (time: number): string =>
+      Number.isFinite(time) ? `${Math.round(time - now)} ms` : "…";
+    return this.#truths
+      .slice(-6)
+      .map(({ value, from, to, expires }) => {
+        const ends = expires < to ? `, expires ${at(expires)}` : "";
+        return `${value === undefined ? "anything" : value} [${at(from)} to ${at(to)}${ends}]`;
+      })
+      .join(", ");
+  }
+
+  /** Nothing but these is true from now on. */
+  #settle(settled: readonly Truth[]): void {
+    const now = performance.now();
+    for (const truth of this.#truths) {
+      if (!settled.includes(truth)) truth.to = Math.min(truth.to, now);
+    }
+    this.#truths = this.#truths.filter(
+      (truth) => truth.to >= truth.from && truth.to > now - REMEMBERED_MS,
+    );
+  }
+}
+
+function sameWrite(truth: Truth, others: readonly Truth[]): boolean {
+  return others.some(({ write }) => write === truth.write);
+}
+
+/** The history of every key of every bucket, as NATS has acknowledged it. */
+export class Oracle {
+  readonly #histories = new Map<string, KeyHistory>();
+
+  /** A change that is asked of NATS now; it ends by itself `lifeMs` after NATS has stored it. */
+  begin(bucket: string, key: string, value: Value, lifeMs: number = Infinity): PendingChange {
+    return this.#history(bucket, key).begin(value, lifeMs);
+  }
+
+  /** Until NATS is asked, this key may hold anything. */
+  anything(bucket: string, key: string): void {
+    this.#history(bucket, key).begin(undefined, Infinity);
+  }
+
+  /** NATS was asked, and says that this is true now. */
+  observed(bucket: string, key: string, value: Value): void {
+    this.#history(bucket, key).observed(value);
+  }
+
+  /** As {@link begin}, for several keys that change at once. */
+  beginAll(bucket: string, keys: Iterable<string>, value: Value): PendingChange {
+    const changes = Array.from(keys, (key) => this.begin(bucket, key, value));
+    return {
+      acknowledged: () => changes.forEach((change) => change.acknowledged()),
+      rejected: () => changes.forEach((change) => change.rejected()),
+      unanswered: () => changes.forEach((change) => change.unanswered()),
+    };
+  }
+
+  allows(bucket: string, key: string, value: Value, question: Question): boolean {
+    return this.#history(bucket, key).allows(value, question);
+  }
+
+  describe(bucket: string, key: string, now: number): string {
+    return this.#history(bucket, key).describe(now);
+  }
+
+  #history(bucket: string, key: string): KeyHistory {
+    const name = `${bucket} ${key}`;
+    let history = this.#histories.get(name);
+    if (history === undefined) {
+      history = new KeyHistory();
+      this.#histories.set(name, history);
+    }
+    return history;
+  }
+}
