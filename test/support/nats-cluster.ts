@@ -13,13 +13,20 @@ export interface NatsCluster extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Where the nodes listen: on one port, at these addresses, one for each node. */
+export interface ClusterAddresses {
+  hosts: readonly string[];
+  port: number;
+}
+
 /**
  * Starts a cluster of `size` servers; when the promise resolves, JetStream has a leader and streams can be
- * made. `options` hold for every node.
+ * made. `options` hold for every node. Without `advertise` they don't tell clients of each other.
  */
 export async function startNatsCluster(
   size = 3,
-  options: Omit<NatsServerOptions, "port" | "dir"> = {},
+  options: Omit<NatsServerOptions, "port" | "dir" | "host"> = {},
+  { advertise = true, addresses }: { advertise?: boolean; addresses?: ClusterAddresses } = {},
 ): Promise<NatsCluster> {
   const routes: number[] = [];
   while (routes.length < size) {
@@ -30,9 +37,10 @@ export async function startNatsCluster(
   const starting = routes.map((port, index) =>
     startNatsServer({
       ...options,
+      ...(addresses !== undefined && { host: addresses.hosts[index]!, port: addresses.port }),
       config: [
         `server_name: "n${index + 1}"`,
-        `cluster { name: "test", listen: "127.0.0.1:${port}", routes: [${list}] }`,
+        `cluster { name: "test", listen: "127.0.0.1:${port}", routes: [${list}], no_advertise: ${!advertise} }`,
         options.config ?? "",
       ].join("\n"),
     }),

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { provideTool } from "../../src/tools/provide-tool.ts";
 import { endAtExit, removeAtExit } from "./exit.ts";
 import { freePort, readInfo, type ServerInfo } from "./ports.ts";
+import { standStill } from "./stand-still.ts";
 
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 15_000;
@@ -30,6 +31,8 @@ export interface NatsServerOptions {
   dir?: string;
   /** Default a free one. */
   port?: number;
+  /** Another loopback address than 127.0.0.1; only Linux has them all. */
+  host?: string;
   tls?: ServerTls;
   /** Writes the server's log to standard error as well; default whether `NATS_LOGS` is set. */
   logs?: boolean;
@@ -41,6 +44,7 @@ export class NatsServer implements AsyncDisposable {
   readonly dir: string;
   readonly #options: NatsServerOptions;
   readonly #file: string;
+  #host: string;
   #extra: string;
   #child: ChildProcess | undefined;
   #exited: Promise<unknown> = Promise.resolve();
@@ -54,11 +58,12 @@ export class NatsServer implements AsyncDisposable {
     this.dir = dir;
     this.port = port;
     this.#options = options;
+    this.#host = options.host ?? "127.0.0.1";
     this.#extra = options.config ?? "";
   }
 
   get url(): string {
-    return `nats://127.0.0.1:${this.port}`;
+    return `nats://${this.#host}:${this.port}`;
   }
 
   /** The process's id; throws while the server is stopped. */
@@ -70,6 +75,11 @@ export class NatsServer implements AsyncDisposable {
 
   get running(): boolean {
     return this.#child !== undefined;
+  }
+
+  /** The text given as `config`, or to `writeConfig` since. */
+  get config(): string {
+    return this.#extra;
   }
 
   /** For example "2.15.2". */
@@ -92,7 +102,7 @@ export class NatsServer implements AsyncDisposable {
       const from = this.#logEnd;
       const child = this.#spawn();
       while (this.#child === child && Date.now() < deadline) {
-        this.#info = await readInfo(this.port);
+        this.#info = await readInfo(this.port, this.#host);
         const jetstream = this.#options.jetstream ?? true;
         // Another program may have been quicker to take the port: then this child ends.
         if (this.#info !== undefined && (!jetstream || this.#info.jetstream)) {
@@ -137,7 +147,7 @@ export class NatsServer implements AsyncDisposable {
 
   /** Freezes the process: connections stay open, nothing is answered. */
   pause(): void {
-    process.kill(this.pid, "SIGSTOP");
+    standStill(this.pid);
     this.#paused = true;
   }
 
@@ -150,7 +160,7 @@ export class NatsServer implements AsyncDisposable {
   async writeConfig(text: string): Promise<void> {
     this.#extra = text;
     const { jetstream = true, tls } = this.#options;
-    const lines = [`listen: "127.0.0.1:${this.port}"`];
+    const lines = [`listen: "${this.#host}:${this.port}"`];
     if (jetstream) lines.push(`jetstream { store_dir: ${JSON.stringify(join(this.dir, "data"))} }`);
     if (tls !== undefined) {
       lines.push("tls {", `  cert_file: ${JSON.stringify(tls.certFile)}`);
@@ -160,6 +170,12 @@ export class NatsServer implements AsyncDisposable {
     }
     await mkdir(this.dir, { recursive: true });
     await writeFile(join(this.dir, "nats.conf"), `${lines.join("\n")}\n${text}\n`);
+  }
+
+  /** Starts the stopped server on another address, with its data. */
+  async startOn(host: string): Promise<void> {
+    this.#host = host;
+    await this.start();
   }
 
   /** Makes the server read its configuration again (SIGHUP); resolves when it has, throws if it refused. */

@@ -37,13 +37,17 @@ function canListen(port: number): Promise<boolean> {
 }
 
 /**
- * The INFO line of the NATS server on a port of 127.0.0.1, which comes in plain text even where TLS follows;
+ * The INFO line of the NATS server on a port, which comes in plain text even where TLS follows;
  * `undefined` when nothing answers within `timeoutMs` milliseconds.
  */
-export function readInfo(port: number, timeoutMs = 1_000): Promise<ServerInfo | undefined> {
+export function readInfo(
+  port: number,
+  host = "127.0.0.1",
+  timeoutMs = 1_000,
+): Promise<ServerInfo | undefined> {
   return new Promise((resolve) => {
     let text = "";
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, host);
     const finish = (info?: ServerInfo): void => {
       socket.destroy();
       resolve(info);

@@ -1,10 +1,15 @@
 import { createServer, connect, type Server, type Socket } from "node:net";
 import { once } from "node:events";
+import { Gate } from "./gate.ts";
 import { freePort } from "./ports.ts";
 
 /** A TCP proxy on 127.0.0.1 in front of a server, for the failures of a network. Made by {@link startTcpProxy}. */
 export class TcpProxy implements AsyncDisposable {
   readonly port: number;
+  /** What clients send waits while this is shut. */
+  readonly fromClients: Gate = new Gate();
+  /** What the server sends waits while this is shut. */
+  readonly fromServer: Gate = new Gate();
   readonly #target: number;
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
@@ -86,8 +91,8 @@ export class TcpProxy implements AsyncDisposable {
     server.on("error", () => undefined);
     const pair = [client, server] as const;
     this.#pairs.add(pair);
-    this.#pipe(client, server);
-    this.#pipe(server, client);
+    this.#pipe(client, server, this.fromClients);
+    this.#pipe(server, client, this.fromServer);
     server.on("data", (chunk) => (this.#bytes += chunk.length));
     const gone = (): void => {
       this.#pairs.delete(pair);
@@ -98,11 +103,15 @@ export class TcpProxy implements AsyncDisposable {
     server.on("close", gone);
   }
 
-  #pipe(from: Socket, to: Socket): void {
+  #pipe(from: Socket, to: Socket, gate: Gate): void {
     from.setNoDelay(true);
     const delayed: Buffer[] = [];
     from.on("data", (chunk) => {
       if (this.#blackhole) return;
+      if (gate.isShut) {
+        gate.keep(chunk, () => this.#write(to, from, chunk));
+        return;
+      }
       if (this.#delayMs === 0 && delayed.length === 0) {
         this.#write(to, from, chunk);
         return;
