@@ -1,5 +1,5 @@
 import {
-  BucketStream,
+  bucketsOf,
   BucketWatcherManager,
   createBridge,
   NatsLink,
@@ -76,7 +76,7 @@ async function watchByManager(url, names, ask) {
   const manager = new BucketWatcherManager({
     ...watch,
     store,
-    source: { open: (bucket, sink) => new BucketStream(link, bucket, sink) },
+    source: bucketsOf(link),
   });
   const { ms } = await timed(() => ask(manager));
   checkComplete(store, names);

@@ -45,7 +45,7 @@ export default async function measure(report) {
     patch[size] = median(rounds);
     setData[size] = await setDataMicroseconds(store, size);
     report({ keys: size, patch_us: patch[size], setdata_us: setData[size] });
-    engine.policy.retire();
+    engine.close();
   }
   return {
     patch_us_1k: patch[1_000],

@@ -36,3 +36,13 @@ export async function runPeer(file, args) {
   const { stdout } = await execute(file, args, { maxBuffer: 64 * 1024 * 1024, timeout: 600_000 });
   return JSON.parse(stdout);
 }
+
+/** Installs a Go program of somebody else's (`module/path@version`); the answer is its file, undefined without Go. */
+export async function installPeer(program) {
+  const go = await findGo();
+  if (go === undefined) return undefined;
+  await mkdir(TOOLS, { recursive: true });
+  const env = { ...process.env, GOBIN: TOOLS };
+  await execute(go, ["install", program], { env, timeout: 600_000 });
+  return `${TOOLS}${program.replace(/@.*/, "").split("/").at(-1)}`;
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
 	"github.com/open-policy-agent/opa/v1/types"
 )
 
@@ -37,6 +38,8 @@ func main() {
 		rego.Query(*query),
 		rego.Module("policy.rego", module),
 		rego.Store(inmem.NewFromObjectWithOpts(document, inmem.OptRoundTripOnWrite(false))),
+		// As OPA's server has it: the keys of tokens are kept ready, verified tokens are not.
+		rego.InterQueryBuiltinValueCache(cache.NewInterQueryValueCache(ctx, &cache.Config{})),
 		watched(),
 		absent("nats.kv.get_data"),
 	).PrepareForEval(ctx)

@@ -1,0 +1,130 @@
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+import { pack } from "tar-stream";
+import { createBridge, shortenPauses } from "../../dist/index.js";
+import { unpackBundle } from "../../dist/policy/bundle-files.js";
+import { group, inputs, ROLES } from "../lib/group.mjs";
+import { fillBucket, members, withNats } from "../lib/nats.mjs";
+import { collect, quantile } from "../lib/stats.mjs";
+
+// Decisions at a steady rate, in quiet and while a new bundle is read, put beside the running one with all data, and
+// takes over. Once the 100,000 members are the bundle's own data, once a watched bucket's.
+
+const BUNDLE = "examples/groups/bundle.tar.gz";
+const MEMBERS = 100_000;
+const RATE_MS = 2;
+const QUIET_MS = 3_000;
+const SWAPS = 3;
+
+export default async function measure(report) {
+  shortenPauses();
+  return withNats(async ({ url, connection }) => {
+    await fillBucket(connection, "group", group(1_000));
+    await fillBucket(connection, "big", members(MEMBERS));
+    const own = await swaps(url, [], ownData());
+    report({ members: "in the bundle", ...own });
+    const watched = await swaps(url, ["big"], {});
+    report({ members: "in a bucket", ...watched });
+    return {
+      p99_ratio: Math.max(own.p99_ratio, watched.p99_ratio),
+      failed: own.failed + watched.failed,
+      activation_ms: own.activation_ms,
+      p99_ratio_own: own.p99_ratio,
+      p99_ratio_watched: watched.p99_ratio,
+      max_ms_own: own.max_ms,
+      max_ms_watched: watched.max_ms,
+      activation_ms_watched: watched.activation_ms,
+    };
+  });
+}
+
+function ownData() {
+  const users = [...members(MEMBERS)].map(([key, text]) => `${JSON.stringify(key)}:${text}`);
+  return { "data.json": `{"roles":${JSON.stringify(ROLES)},"team":{${users.join(",")}}}` };
+}
+
+async function swaps(url, buckets, files) {
+  const folder = await mkdtemp(join(tmpdir(), "swap-"));
+  const file = join(folder, "bundle.tar.gz");
+  await writeFile(file, await bundle("r0", files));
+  const bridge = await createBridge({
+    nats: { server_url: url, load_timeout: "120s" },
+    bundle: { file },
+  });
+  try {
+    for (const bucket of ["group", ...buckets]) await bridge.manager.getOrCreateWatcher(bucket);
+    const next = [];
+    for (let swap = 1; swap <= SWAPS; swap++) next.push(await bundle(`r${swap}`, files));
+    collect();
+    const quiet = await observe(bridge, () => sleep(QUIET_MS));
+    const busy = [];
+    for (const [index, bytes] of next.entries()) {
+      await writeFile(`${file}.new`, bytes);
+      collect();
+      const revision = `r${index + 1}`;
+      busy.push(
+        await observe(bridge, async () => {
+          await rename(`${file}.new`, file);
+          while (bridge.status().bundles.bundle.active_revision !== revision) await sleep(RATE_MS);
+        }),
+      );
+    }
+    // What the swaps have left behind goes on costing something for a moment.
+    busy.push(await observe(bridge, () => sleep(500)));
+    const during = busy.flatMap(({ latencies }) => latencies);
+    const p99 = quantile(during, 0.99);
+    return {
+      quiet_p99_ms: quantile(quiet.latencies, 0.99),
+      p99_ms: p99,
+      p99_ratio: p99 / quantile(quiet.latencies, 0.99),
+      max_ms: Math.max(...during),
+      activation_ms: Math.max(...busy.slice(0, SWAPS).map(({ ms }) => ms)),
+      failed: busy.reduce((sum, { failed }) => sum + failed, quiet.failed),
+    };
+  } finally {
+    await bridge.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The example's bundle with another revision, and with some files changed. */
+async function bundle(revision, changes) {
+  const files = new Map(await unpackBundle(await readFile(BUNDLE), BUNDLE));
+  const manifest = JSON.parse(files.get(".manifest").toString());
+  files.set(".manifest", JSON.stringify({ ...manifest, revision }));
+  for (const [name, content] of Object.entries(changes)) files.set(name, content);
+  const archive = pack();
+  for (const [name, content] of files) archive.entry({ name }, content);
+  archive.finalize();
+  const chunks = [];
+  for await (const chunk of archive) chunks.push(chunk);
+  return gzipSync(Buffer.concat(chunks));
+}
+
+/** Asks at a steady rate, by the clock, while `work` runs. A decision's latency counts from when it was due. */
+async function observe(bridge, work) {
+  const questions = inputs(1_000, 1_000);
+  const latencies = [];
+  const state = { running: true, failed: 0 };
+  const start = performance.now();
+  const asking = (async () => {
+    for (let index = 0; state.running; index++) {
+      const due = start + index * RATE_MS;
+      // Timers are set in whole milliseconds; what was due meanwhile is asked at once.
+      const early = due - performance.now();
+      if (early > 0) await sleep(early);
+      const question = questions[index % questions.length];
+      const { result } = await bridge.decide("authz/allow", question).catch(() => ({}));
+      if (typeof result !== "boolean") state.failed++;
+      latencies.push(performance.now() - due);
+    }
+  })();
+  await work();
+  const ms = performance.now() - start;
+  state.running = false;
+  await asking;
+  return { ms, latencies, failed: state.failed };
+}
