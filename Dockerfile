@@ -18,6 +18,7 @@ ENV HEALTH_URL=http://127.0.0.1:8181/health
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json capabilities.json LICENSE ./
+COPY console console
 COPY examples/groups examples/groups
 # A number, as base images differ in the names of their users; nothing in the image is theirs to change.
 USER 1000:1000

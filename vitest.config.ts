@@ -7,7 +7,12 @@ const config: ViteUserConfig = defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["test/unit/**/*.test.ts"] },
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          // Seconds are enough, but a busy machine may take several times as long.
+          testTimeout: 30_000,
+        },
       },
       {
         extends: true,
