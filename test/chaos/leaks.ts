@@ -60,11 +60,8 @@ function codeBytes(): number {
 }
 
 const LEAST_FAULTS = 100;
-/**
- * Per fault. A bridge that is held by anything is more than 100 KiB; single timers, sockets and listeners are counted
- * one by one. What V8 itself notes of its compiled code is up to 8 KiB a fault.
- */
-const ALLOWED_BYTES = 16_384;
+/** Per fault. Parts of bridges, timers, sockets and listeners are counted one by one; this is for all else. */
+const ALLOWED_BYTES = 4_096;
 /** Those of policies that ended just now. */
 const ALLOWED_MEMORIES = 4;
 

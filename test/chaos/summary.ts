@@ -65,6 +65,8 @@ export class Summary {
             `memory over the last ${report.faults} faults of a process: ${report.bytesPerFault} bytes more with every fault, ${report.memories} more memories of policies`,
           );
         }
+        this.#leaks += report.held.length;
+        for (const part of report.held) this.#say(`leaked: ${part} held after the last bridge`);
         if (!report.leak) break;
         this.#leaks++;
         this.#say("leaked: memory grows with every fault");

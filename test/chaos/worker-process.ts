@@ -16,7 +16,7 @@ export interface WorkerProcess {
 /** A process that makes one run after the other, so that what a run leaves behind shows in the next. */
 export function startWorker(onReport: (report: Report) => void): WorkerProcess {
   const child = fork(FILE, {
-    execArgv: ["--expose-gc"],
+    execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   let over: ((alive: boolean) => void) | undefined;

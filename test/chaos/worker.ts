@@ -1,3 +1,4 @@
+import { heldParts } from "./held.ts";
 import { type Growth, growth, type Sample, sample } from "./leaks.ts";
 import { runOnce, type RunResult, type RunSettings } from "./run.ts";
 
@@ -9,7 +10,7 @@ export type Report =
   | { readonly kind: "result"; readonly result: RunResult }
   | { readonly kind: "failed"; readonly seed: number; readonly message: string }
   | { readonly kind: "consumers"; readonly seed: number; readonly left: number }
-  | ({ readonly kind: "memory" } & Growth)
+  | ({ readonly kind: "memory"; readonly held: readonly string[] } & Growth)
   | { readonly kind: "warning"; readonly message: string };
 
 const samples: Sample[] = [];
@@ -18,7 +19,10 @@ let faults = 0;
 
 const tell = (report: Report): void => void process.send?.(report);
 
-process.on("warning", (warning) => tell({ kind: "warning", message: warning.message }));
+process.on("warning", ({ name, message }) => {
+  // Of counting the objects of a class: held.ts.
+  if (name !== "ExperimentalWarning") tell({ kind: "warning", message });
+});
 process.on("message", (order: Order) => void (order === "end" ? end() : run(order)));
 
 async function run({ seed, ...settings }: Exclude<Order, "end">): Promise<void> {
@@ -42,7 +46,7 @@ async function run({ seed, ...settings }: Exclude<Order, "end">): Promise<void> 
 /** After this nothing but a leak can keep the process alive. */
 async function end(): Promise<void> {
   await Promise.all(lingering);
-  tell({ kind: "memory", ...growth(samples) });
+  tell({ kind: "memory", held: await heldParts(), ...growth(samples) });
   process.channel?.unref();
 }
 
