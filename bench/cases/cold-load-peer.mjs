@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createBridge } from "../../dist/index.js";
-import { group, inputs, ROLES } from "../lib/group.mjs";
-import { fillBucket, withNats } from "../lib/nats.mjs";
+import { fillExample, inputs } from "../lib/group.mjs";
+import { withNats } from "../lib/nats.mjs";
 import { installOpaWithPlugin, startOpaWithPlugin } from "../lib/opa-server.mjs";
 import { collect, median, timed } from "../lib/stats.mjs";
 
@@ -25,12 +25,7 @@ export default async function measure(report) {
   const folder = await mkdtemp(join(tmpdir(), "bench-peer-"));
   try {
     return await withNats(async ({ url, connection }) => {
-      await fillBucket(connection, "group", group(MEMBERS));
-      await fillBucket(
-        connection,
-        "root",
-        Object.entries(ROLES).map(([role, value]) => [`roles.${role}`, JSON.stringify(value)]),
-      );
+      await fillExample(connection, MEMBERS);
       const file = await installOpaWithPlugin(report);
       const ours = [];
       const peer = [];

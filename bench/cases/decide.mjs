@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { loadPolicy } from "@open-policy-agent/opa-wasm";
 import { createBridge, readBundle } from "../../dist/index.js";
 import { buildPeer, runPeer } from "../lib/go-peer.mjs";
-import { group, inputs, ROLES, wholeDocument } from "../lib/group.mjs";
-import { fillBucket, withNats } from "../lib/nats.mjs";
+import { fillExample, inputs, wholeDocument } from "../lib/group.mjs";
+import { withNats } from "../lib/nats.mjs";
 import { collect, median } from "../lib/stats.mjs";
 
 // The example's policy (two lookups, one iteration over 20 permissions) against 100,000 members: through the bridge,
@@ -19,12 +19,7 @@ const ENTRYPOINT = "authz/allow";
 
 export default async function measure(report) {
   return withNats(async ({ url, connection }) => {
-    await fillBucket(connection, "group", group(MEMBERS));
-    await fillBucket(
-      connection,
-      "root",
-      Object.entries(ROLES).map(([role, value]) => [`roles.${role}`, JSON.stringify(value)]),
-    );
+    await fillExample(connection, MEMBERS);
     const bridge = await createBridge({
       nats: { server_url: url, root_bucket: "root" },
       bundle: { file: BUNDLE },

@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import autocannon from "autocannon";
 import { findTool } from "../../dist/tools/find-tool.js";
 import { cpuSeconds } from "../lib/cpu.mjs";
-import { group, inputs, ROLES, wholeDocument } from "../lib/group.mjs";
-import { fillBucket, withNats } from "../lib/nats.mjs";
+import { fillExample, inputs, wholeDocument } from "../lib/group.mjs";
+import { withNats } from "../lib/nats.mjs";
 import { installOpaWithPlugin, startOpaServer, startOpaWithPlugin } from "../lib/opa-server.mjs";
 import { median } from "../lib/stats.mjs";
 
@@ -30,12 +30,7 @@ export default async function measure(report) {
   const sides = [];
   try {
     return await withNats(async ({ url, connection }) => {
-      await fillBucket(connection, "group", group(MEMBERS));
-      await fillBucket(
-        connection,
-        "root",
-        Object.entries(ROLES).map(([role, value]) => [`roles.${role}`, JSON.stringify(value)]),
-      );
+      await fillExample(connection, MEMBERS);
       sides.push(await startNode("ours", ["bridge", url]), await startNode("hello", ["hello"]));
       const opa = await startOpa(folder);
       if (opa === undefined) report({ opa: "there is none; set OPA_BIN" });

@@ -6,16 +6,16 @@ import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { createBridge, shortenPauses } from "../../dist/index.js";
 import { unpackBundle } from "../../dist/policy/bundle-files.js";
-import { group, inputs, ROLES } from "../lib/group.mjs";
+import { group, ROLES } from "../lib/group.mjs";
 import { fillBucket, members, withNats } from "../lib/nats.mjs";
 import { collect, quantile } from "../lib/stats.mjs";
+import { observe, RATE_MS } from "../lib/steady.mjs";
 
 // Decisions at a steady rate, in quiet and while a new bundle is read, put beside the running one with all data, and
 // takes over. Once the 100,000 members are the bundle's own data, once a watched bucket's.
 
 const BUNDLE = "examples/groups/bundle.tar.gz";
 const MEMBERS = 100_000;
-const RATE_MS = 2;
 const QUIET_MS = 3_000;
 const SWAPS = 3;
 
@@ -102,29 +102,4 @@ async function bundle(revision, changes) {
   const chunks = [];
   for await (const chunk of archive) chunks.push(chunk);
   return gzipSync(Buffer.concat(chunks));
-}
-
-/** Asks at a steady rate, by the clock, while `work` runs. A decision's latency counts from when it was due. */
-async function observe(bridge, work) {
-  const questions = inputs(1_000, 1_000);
-  const latencies = [];
-  const state = { running: true, failed: 0 };
-  const start = performance.now();
-  const asking = (async () => {
-    for (let index = 0; state.running; index++) {
-      const due = start + index * RATE_MS;
-      // Timers are set in whole milliseconds; what was due meanwhile is asked at once.
-      const early = due - performance.now();
-      if (early > 0) await sleep(early);
-      const question = questions[index % questions.length];
-      const { result } = await bridge.decide("authz/allow", question).catch(() => ({}));
-      if (typeof result !== "boolean") state.failed++;
-      latencies.push(performance.now() - due);
-    }
-  })();
-  await work();
-  const ms = performance.now() - start;
-  state.running = false;
-  await asking;
-  return { ms, latencies, failed: state.failed };
 }

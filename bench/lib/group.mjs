@@ -1,4 +1,4 @@
-import { memberText, members } from "./nats.mjs";
+import { fillBucket, memberText, members } from "./nats.mjs";
 
 /** The example's group with this many members and 20 permissions: [key, JSON text]. */
 export function* group(count) {
@@ -12,6 +12,17 @@ export function* group(count) {
 }
 
 export const ROLES = { admin: { inherits: ["member"] }, member: { inherits: ["viewer"] } };
+
+/** Fills the example's buckets: `group` with so many members, and `root`. */
+export async function fillExample(connection, count) {
+  await fillBucket(connection, "group", group(count));
+  const roles = Object.entries(ROLES);
+  await fillBucket(
+    connection,
+    "root",
+    roles.map(([role, value]) => [`roles.${role}`, JSON.stringify(value)]),
+  );
+}
 
 /** Inputs that ask for different members and permissions. */
 export function inputs(count, howMany) {
