@@ -141,17 +141,20 @@ describe("several bundles at once", () => {
   });
 });
 
+/** A policy's demand for a bucket, `asked`, is held up until `loaded`. */
+function setUpHeldUp() {
+  const asked = deferred();
+  const loaded = deferred();
+  const load = (): Promise<void> => {
+    asked.resolve();
+    return loaded.promise;
+  };
+  return { asked, loaded, ...setUp((demand) => ({ ...demand, load })) };
+}
+
 describe("a swap", () => {
   it("P5 a query that waits across it ends on the bundle that it began with", async () => {
-    const asked = deferred();
-    const loaded = deferred();
-    const { engine, ask, mount } = setUp((demand) => ({
-      ...demand,
-      load: () => {
-        asked.resolve();
-        return loaded.promise;
-      },
-    }));
+    const { engine, ask, mount, asked, loaded } = setUpHeldUp();
     await engine.activate(teams, "bundle");
     const waiting = ask("teams/authz/waiting", { key: "k" });
     await asked.promise;
@@ -192,15 +195,7 @@ describe("a swap", () => {
   });
 
   it("S6 P5 a query that waits across the swap still sees its own bundle's data, not what the root bucket got back", async () => {
-    const asked = deferred();
-    const loaded = deferred();
-    const { engine, ask, mount } = setUp((demand) => ({
-      ...demand,
-      load: () => {
-        asked.resolve();
-        return loaded.promise;
-      },
-    }));
+    const { engine, ask, mount, asked, loaded } = setUpHeldUp();
     await engine.activate(teams, "teams");
     await engine.activate(
       await dataBundle(
