@@ -70,22 +70,33 @@ export interface Growth {
   readonly faults: number;
   readonly bytesPerFault: number;
   readonly memories: number;
-  readonly leak: boolean;
 }
 
-/** Whether memory grows with every fault, between the second and the last quarter of the samples. */
+/** How memory grows with every fault, between the second and the last quarter of the samples. */
 export function growth(samples: readonly Sample[]): Growth {
   // The first faults fill caches and compile code.
   const steady = samples.slice(Math.floor(samples.length / 4));
   const [first, last] = [steady[0], steady.at(-1)];
   const faults = last === undefined ? 0 : last.faults - first!.faults;
-  if (faults < LEAST_FAULTS) return { faults: 0, bytesPerFault: 0, memories: 0, leak: false };
+  if (faults < LEAST_FAULTS) return { faults: 0, bytesPerFault: 0, memories: 0 };
   const half = Math.floor(steady.length / 2);
   // What is there for a moment comes and goes; what stays is in all samples.
   const grown = (of: (sample: Sample) => number): number =>
     Math.min(...steady.slice(half).map(of)) - Math.min(...steady.slice(0, half).map(of));
   const bytesPerFault = Math.round(grown(({ bytes }) => bytes) / (faults / 2));
   const memories = grown((sample) => sample.memories);
-  const leak = bytesPerFault > ALLOWED_BYTES || memories > ALLOWED_MEMORIES;
-  return { faults, bytesPerFault, memories, leak };
+  return { faults, bytesPerFault, memories };
+}
+
+/** The growth of processes that did the same kind of work: in the middle of theirs. */
+export function commonGrowth(processes: readonly Growth[]): Omit<Growth, "faults"> {
+  const told = processes.filter(({ faults }) => faults > 0);
+  const middle = (of: (growth: Growth) => number): number =>
+    told.map(of).toSorted((a, b) => a - b)[Math.floor(told.length / 2)] ?? 0;
+  return { bytesPerFault: middle((g) => g.bytesPerFault), memories: middle((g) => g.memories) };
+}
+
+/** What leaks does so in every process; what V8 keeps for itself varies by a megabyte from one to another. */
+export function isLeak({ bytesPerFault, memories }: Omit<Growth, "faults">): boolean {
+  return bytesPerFault > ALLOWED_BYTES || memories > ALLOWED_MEMORIES;
 }

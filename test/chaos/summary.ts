@@ -1,3 +1,4 @@
+import { commonGrowth, type Growth, isLeak } from "./leaks.ts";
 import type { RunResult } from "./run.ts";
 import type { Report } from "./worker.ts";
 
@@ -31,9 +32,9 @@ export class Summary {
   readonly #started = performance.now();
   readonly #results: RunResult[] = [];
   readonly #failed = new Set<number>();
+  readonly #growths: Growth[] = [];
   #leaks = 0;
   #failures = 0;
-  #bytesPerFault = 0;
 
   constructor(withoutRepair: boolean, out: NodeJS.WritableStream) {
     this.#withoutRepair = withoutRepair;
@@ -59,7 +60,7 @@ export class Summary {
         this.#blame(report.seed, [`leaked: ${report.left} consumers left on the server`]);
         break;
       case "memory":
-        this.#bytesPerFault = Math.max(this.#bytesPerFault, report.bytesPerFault);
+        this.#growths.push(report);
         if (report.faults > 0) {
           this.#say(
             `memory over the last ${report.faults} faults of a process: ${report.bytesPerFault} bytes more with every fault, ${report.memories} more memories of policies`,
@@ -67,9 +68,6 @@ export class Summary {
         }
         this.#leaks += report.held.length;
         for (const part of report.held) this.#say(`leaked: ${part} held after the last bridge`);
-        if (!report.leak) break;
-        this.#leaks++;
-        this.#say("leaked: memory grows with every fault");
         break;
       case "warning":
         this.#leaks++;
@@ -85,7 +83,13 @@ export class Summary {
     this.#say(problem);
   }
 
+  /** All workers have ended. */
   end(): Figures {
+    const common = commonGrowth(this.#growths);
+    if (isLeak(common)) {
+      this.#leaks++;
+      this.#say("leaked: memory grows with every fault");
+    }
     const sum = (of: (result: RunResult) => number): number =>
       this.#results.reduce((total, result) => total + of(result), 0);
     const byFault: Record<string, number> = {};
@@ -114,7 +118,7 @@ export class Summary {
         median: converged[Math.floor(converged.length / 2)] ?? 0,
         most: converged.at(-1) ?? 0,
       },
-      bytes_per_fault: this.#bytesPerFault,
+      bytes_per_fault: common.bytesPerFault,
       by_fault: byFault,
     };
     this.#say(

@@ -1,63 +1,26 @@
 import * as fc from "fast-check";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Slices } from "../../../src/common/slices.ts";
 import { isBridgeError } from "../../../src/errors.ts";
-import { type Bundle, readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
-import type { ResidentFigures } from "../../../src/policy/resident-data.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import type { BucketDocument } from "../../../src/store/bucket-document.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import { decodeValue, type StoredValue } from "../../../src/store/value.ts";
 import { demandOn } from "./demand.ts";
+import { canonical, mirror, newEngine } from "./resident-kit.ts";
 
 const RUNS = Number(process.env["FC_RUNS"] ?? 80);
 const TIMEOUT_MS = 60_000 + RUNS * 500;
 const BUCKETS = ["b1", "b2", "root"];
 const ENTRYPOINTS = ["kv", "root", "sizes", "same"] as const;
 
-let bundle: Bundle;
-beforeAll(async () => {
-  bundle = await readBundle("test/policies/mirror/bundle.tar.gz");
-});
-
-async function newEngine(
-  store: PolicyStore,
-  active: Bundle = bundle,
-  // One part a slice: every load spans many turns of the event loop.
-  slices = new Slices(0),
-): Promise<PolicyEngine> {
-  const engine = new PolicyEngine({
-    store,
-    demand: demandOn(store),
-    queryTimeoutMs: 1_000,
-    maxMemoryBytes: 64 * 1024 * 1024,
-    slices,
-  });
-  await engine.activate(active);
-  return engine;
-}
-
-/** Equal for equal JSON, whatever the order of names; every digit of a number counts. */
-function canonical(text: string | undefined): unknown {
-  if (text === undefined) return undefined;
-  const strings = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
-    token.startsWith('"') ? token : `"#${token}"`,
-  );
-  return JSON.parse(strings, (_name, value: unknown) =>
-    value !== null && typeof value === "object" && !Array.isArray(value)
-      ? new Map(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
-}
-
 /** What a fresh instance answers that was given the whole document at once. */
 class Oracle {
   readonly #instance: WasmInstance;
 
   static async create(): Promise<Oracle> {
-    return new Oracle(await WasmInstance.create(bundle.wasm!, 64 * 1024 * 1024));
+    return new Oracle(await WasmInstance.create(mirror.wasm!, 64 * 1024 * 1024));
   }
 
   private constructor(instance: WasmInstance) {
@@ -183,7 +146,7 @@ class History {
         return;
       }
       case "activate":
-        await this.engine.activate(bundle);
+        await this.engine.activate(mirror);
     }
   }
 
@@ -238,7 +201,7 @@ describe("PatchedData", () => {
           history.engine = await newEngine(history.store);
           const activations = [];
           for (const one of steps) {
-            if (one.type === "activate") activations.push(history.engine.activate(bundle));
+            if (one.type === "activate") activations.push(history.engine.activate(mirror));
             else await history.run(one);
             await nextTurn();
           }
@@ -271,7 +234,7 @@ describe("PatchedData", () => {
       queryTimeoutMs: 60_000,
       maxSuspensions: 20_000,
     });
-    await engine.activate(bundle);
+    await engine.activate(mirror);
     const input = '{"bucket":"b","key":"k"}';
     await expect(engine.decide("mirror/asked", input)).rejects.toMatchObject({
       code: "QUERY_TIMEOUT",
@@ -287,126 +250,4 @@ describe("PatchedData", () => {
     }
     expect(await engine.decide("mirror/asked", input)).toBe('[1,{"b":{"k":1}}]');
   }, 60_000);
-
-  it("P4 a load is staged in slices: decisions are made meanwhile, and see all or nothing", async () => {
-    const store = new PolicyStore({});
-    const engine = await newEngine(store);
-    const document = store.createDocument("big");
-    for (let index = 0; index < 30_000; index++) {
-      const value = { text: `{"name":"member ${index}","role":"admin"}`, kind: "json" as const };
-      document.apply({ key: `members.m${index}`, revision: index + 1, value });
-    }
-    const preparing = store.prepare("big", document).then(() => "prepared");
-    let decisions = 0;
-    do {
-      expect(await engine.decide("mirror/sizes", undefined)).toBe("{}");
-      decisions++;
-    } while ((await Promise.race([preparing, nextTurn()])) === undefined);
-    expect(decisions).toBeGreaterThan(10);
-    const start = performance.now();
-    await store.transact((tx) => tx.mount("big", {}, document));
-    expect(performance.now() - start).toBeLessThan(10);
-    expect(await engine.decide("mirror/sizes", undefined)).toBe('{"big":1}');
-    expect(canonical(await engine.decide("mirror/kv", undefined))).toEqual(
-      canonical(store.text(["nats", "kv"])),
-    );
-  }, 60_000);
-
-  it("P4 a large bucket is taken away in one short step, and its memory is used again", async () => {
-    const store = new PolicyStore({});
-    const engine = await newEngine(store, bundle, new Slices(1));
-    const owner = {};
-    const figures = (): ResidentFigures => engine.policy!.residentFigures;
-    const ends: number[] = [];
-    for (let round = 0; round < 5; round++) {
-      const document = store.createDocument("big");
-      for (let index = 0; index < 20_000; index++) {
-        const value = { text: `{"name":"member ${index}"}`, kind: "json" as const };
-        document.apply({ key: `members.m${index}`, revision: index + 1, value });
-      }
-      await store.prepare("big", document);
-      await store.transact((tx) => tx.mount("big", owner, document));
-      ends.push(figures().heapBytes);
-      const start = performance.now();
-      await store.transact((tx) => tx.unmount("big", owner));
-      expect(performance.now() - start).toBeLessThan(5);
-      expect(await engine.decide("mirror/kv", undefined)).toBe("{}");
-      await vi.waitFor(() => expect(figures().wasteObjects).toBe(0), { timeout: 10_000 });
-    }
-    expect(ends.at(-1)! / ends[0]!).toBeLessThan(1.05);
-  }, 60_000);
-
-  it("P4 P5 what changes while a new policy's data is staged is right once it takes over", async () => {
-    const store = new PolicyStore({});
-    const owner = {};
-    const document = store.createDocument("b");
-    const value = (text: string): StoredValue => ({ text, kind: "json" });
-    for (let index = 0; index < 300; index++) {
-      document.apply({ key: `k${index}`, revision: index + 1, value: value("0") });
-    }
-    await store.transact((tx) => tx.mount("b", owner, document));
-    const activated = newEngine(store);
-    let revision = 1_000;
-    let engine: PolicyEngine | undefined;
-    while (engine === undefined) {
-      const change = {
-        key: `k${revision % 300}`,
-        revision: ++revision,
-        value: value(`${revision}`),
-      };
-      await store.transact((tx) => tx.change("b", owner, [change]));
-      engine = (await Promise.race([activated, nextTurn()])) as PolicyEngine | undefined;
-    }
-    expect(engine.policy!.residentFigures.mode).toBe("patched");
-    expect(canonical(await engine.decide("mirror/kv", undefined))).toEqual(
-      canonical(store.text(["nats", "kv"])),
-    );
-  });
-
-  it("P4 a load that doesn't fit into the memory is refused, and what was there goes on", async () => {
-    const store = new PolicyStore({});
-    const engine = new PolicyEngine({
-      store,
-      demand: demandOn(store),
-      queryTimeoutMs: 1_000,
-      maxMemoryBytes: 8 * 1024 * 1024,
-    });
-    await engine.activate(bundle);
-    const small = store.createDocument("small");
-    small.apply({ key: "k", revision: 1, value: { text: "1", kind: "json" } });
-    await store.transact((tx) => tx.mount("small", {}, small));
-    const big = store.createDocument("big");
-    for (let index = 0; index < 60_000; index++) {
-      big.apply({ key: `k${index}`, revision: 1, value: { text: '"some text"', kind: "json" } });
-    }
-    await expect(store.prepare("big", big)).rejects.toMatchObject({ code: "BUCKET_OVER_BUDGET" });
-    expect(await engine.decide("mirror/kv", undefined)).toBe('{"small":{"k":1}}');
-    const figures = engine.policy!.residentFigures;
-    expect(figures).toMatchObject({ mode: "patched", maxBytes: 8 * 1024 * 1024 });
-  });
-
-  it("P4 a bucket that outgrows the memory by live changes is reported", async () => {
-    const store = new PolicyStore({});
-    const owner = {};
-    const reported: string[] = [];
-    const engine = new PolicyEngine({
-      store,
-      demand: demandOn(store),
-      queryTimeoutMs: 1_000,
-      maxMemoryBytes: 4 * 1024 * 1024,
-      onOverBudget: (bucket) => reported.push(bucket),
-    });
-    await engine.activate(bundle);
-    await store.transact((tx) => tx.mount("b", owner, store.createDocument("b")));
-    const value = { text: JSON.stringify("x".repeat(1_000)), kind: "json" as const };
-    for (let index = 0; reported.length === 0; index++) {
-      await store.transact((tx) =>
-        tx.change("b", owner, [{ key: `k${index}`, revision: index, value }]),
-      );
-      expect(index).toBeLessThan(10_000);
-    }
-    expect(reported).toEqual(["b"]);
-    await store.transact((tx) => tx.unmount("b", owner));
-    expect(await engine.decide("mirror/kv", undefined)).toBe("{}");
-  });
 });
