@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createBridge, readBundle, shortenPauses } from "../../dist/index.js";
+import { createBridge, readBundle } from "../../dist/index.js";
 import { WasmInstance } from "../../dist/policy/wasm-instance.js";
 import { takeOwnCore } from "../lib/cores.mjs";
 import { group } from "../lib/group.mjs";
@@ -8,14 +8,13 @@ import { collect, quantile } from "../lib/stats.mjs";
 import { observe } from "../lib/steady.mjs";
 
 // Decisions at a steady rate, in quiet and while buckets load: how much later they come, and how long the event
-// loop stands still. The process is set up as the service is. For comparison, the stall of handing all data over at
+// loop stands still. For comparison, the stall of handing all data over at
 // once.
 
 const BUNDLE = "examples/groups/bundle.tar.gz";
 const QUIET_MS = 3_000;
 
 export default async function measure(report) {
-  shortenPauses();
   return withNats(async ({ url, connection }) => {
     const own_core = takeOwnCore();
     await fillBucket(connection, "group", group(1_000));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { createBridge, shortenPauses } from "../../dist/index.js";
+import { createBridge } from "../../dist/index.js";
 import { unpackBundle } from "../../dist/policy/bundle-files.js";
 import { group, ROLES } from "../lib/group.mjs";
 import { fillBucket, members, withNats } from "../lib/nats.mjs";
@@ -20,7 +20,6 @@ const QUIET_MS = 3_000;
 const SWAPS = 3;
 
 export default async function measure(report) {
-  shortenPauses();
   return withNats(async ({ url, connection }) => {
     await fillBucket(connection, "group", group(1_000));
     await fillBucket(connection, "big", members(MEMBERS));

@@ -1,11 +1,11 @@
-import Fastify from "fastify";
-import { createBridge, startServer } from "../../dist/index.js";
+import { shortenPauses } from "../../dist/common/short-pauses.js";
 
-// One of the servers that the bench `http` asks; prints its URL.
+// One of the servers that the bench `http` asks; prints its URL. Ours is set up as the service is.
 
 const [kind, natsUrl] = process.argv.slice(2);
 
 if (kind === "hello") {
+  const { default: Fastify } = await import("fastify");
   // The same Fastify, reading the same bodies as bytes, with nothing to decide.
   const app = Fastify({ bodyLimit: 10 * 2 ** 20 });
   app.removeAllContentTypeParsers();
@@ -15,6 +15,8 @@ if (kind === "hello") {
   );
   process.stdout.write(`${await app.listen({ host: "127.0.0.1", port: 0 })}\n`);
 } else {
+  shortenPauses();
+  const { createBridge, startServer } = await import("../../dist/index.js");
   const bridge = await createBridge({
     nats: { server_url: natsUrl, root_bucket: "root" },
     bundle: { file: "examples/groups/bundle.tar.gz" },

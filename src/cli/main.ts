@@ -1,65 +1,6 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from "commander";
-import { packageVersion } from "../common/package-version.ts";
 import { shortenPauses } from "../common/short-pauses.ts";
-import { type ErrorCode, isBridgeError, messageOf } from "../errors.ts";
-import { buildCommand } from "./build.ts";
-import { checkCommand } from "./check/check.ts";
-import { demoCommand } from "./demo/demo.ts";
-import { evalCommand } from "./eval.ts";
-import { replayCommand } from "./replay/replay.ts";
-import { serveCommand } from "./serve.ts";
-import { testCommand } from "./test/test.ts";
-import { watchCommand } from "./watch.ts";
 
-/** Exit codes: 0 done, 1 failed while running, 2 refused before anything was started. */
-const FAILED = 1;
-const REFUSED = 2;
-
-const REFUSALS: ReadonlySet<ErrorCode> = new Set([
-  "CONFIG_INVALID",
-  "CONFIG_UNREADABLE",
-  "NATS_CREDENTIALS",
-  "BUNDLE_UNREADABLE",
-  "BUNDLE_INVALID",
-  "POLICY_ABI",
-  "POLICY_BUILTIN_MISSING",
-  "INPUT_INVALID",
-  "TOOL_MISSING",
-]);
-
+// Loading the program would make V8's young generation grow, and it never shrinks while there is work.
 shortenPauses();
-
-const program = new Command("nats-opa-bridge")
-  .description("Authorization decisions from OPA policies over live NATS KV buckets.")
-  .version(packageVersion)
-  .addCommand(serveCommand())
-  .addCommand(demoCommand())
-  .addCommand(buildCommand())
-  .addCommand(testCommand())
-  .addCommand(checkCommand())
-  .addCommand(evalCommand())
-  .addCommand(replayCommand())
-  .addCommand(watchCommand());
-
-// Left to itself, commander ends the process with code 1 for what is a refusal here.
-for (const command of [program, ...program.commands]) command.exitOverride();
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-}
-
-/** Says what went wrong, unless commander has done so. */
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : REFUSED;
-  if (isBridgeError(error)) {
-    process.stderr.write(`${error.code}: ${error.message}\n`);
-    return REFUSALS.has(error.code) ? REFUSED : FAILED;
-  }
-  // Errors that were raised on purpose say what to do; for others the place helps whoever reports them.
-  const place = error instanceof Error ? error.stack : undefined;
-  process.stderr.write(`${place ?? messageOf(error)}\n`);
-  return FAILED;
-}
+await import("./program.ts");

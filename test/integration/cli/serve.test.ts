@@ -70,6 +70,10 @@ server:
       body: '{"input":{"bucket":"team","key":"a.b"}}',
     });
     expect(await digits.text()).toBe('{"result":9007199254740993}');
+    // Its young generation has not grown, so that no collection of it is long: shortenPauses().
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    const [, bytes] = /^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(metrics)!;
+    expect(Number(bytes)).toBeLessThanOrEqual(4 * 2 ** 20);
     const { code, signal, stdout, stderr } = await stopped(service);
     expect({ code, signal, stdout }).toEqual({ code: 0, signal: null, stdout: "" });
     expect(stderr).toMatch(/"signal":"SIGTERM".*"stopping"[^]*"stopped"/);
