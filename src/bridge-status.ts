@@ -2,7 +2,7 @@ import type { BundleStatus } from "./bundles/bundle-status.ts";
 import type { DecisionLogFigures } from "./decisions/figures.ts";
 import type { FeedStatus } from "./feed/change-feed.ts";
 import type { NatsLink } from "./nats/connection.ts";
-import type { ResidentFigures } from "./policy/resident-data.ts";
+import type { ResidentFigures } from "./policy/active-policy.ts";
 import type { BucketWatcherManager } from "./watch/manager.ts";
 import type { WriteFigures } from "./writes/write-through.ts";
 

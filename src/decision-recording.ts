@@ -9,10 +9,10 @@ import { RecentDecisions } from "./decisions/recent-decisions.ts";
 import { SubjectSink, type EventPublisher } from "./decisions/subject-sink.ts";
 import { HttpSink } from "./decisions/http-sink.ts";
 import { isBridgeError, messageOf } from "./errors.ts";
+import type { ActivePolicy } from "./policy/active-policy.ts";
 import { BuiltinAnswers } from "./policy/builtin-answers.ts";
 import { nanoseconds, noFacts } from "./policy/decision-facts.ts";
 import type { DecideOptions, PolicyEngine } from "./policy/engine.ts";
-import type { PolicySet } from "./policy/policy-set.ts";
 
 /** What a caller may say of a decision, for its answer and for the decision log. */
 export interface RecordedOptions extends DecideOptions {
@@ -29,7 +29,7 @@ export class DecisionRecording {
   readonly headers: readonly string[];
   readonly #engine: PolicyEngine;
   readonly #logger: Logger;
-  readonly #seen = new Map<string, PolicySet>();
+  readonly #seen = new Map<string, ActivePolicy>();
   readonly #withAnswers: boolean;
 
   /** Undefined where the configuration has no decision log. */

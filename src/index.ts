@@ -49,7 +49,7 @@ export {
   PolicyStore,
   type PolicyStoreOptions,
 } from "./store/policy-store.ts";
-export type { ResidentFigures } from "./policy/resident-data.ts";
+export type { ActivePolicy, ResidentFigures } from "./policy/active-policy.ts";
 export { ReservedPaths } from "./store/reserved-paths.ts";
 export type { BucketView, StoreSnapshot } from "./store/snapshot.ts";
 export type {

@@ -116,7 +116,11 @@ export class NatsLink {
     return this.#gaveUp.promise;
   }
 
-  /** The connection, as soon as it is up; rejects when it will never be: with `start()`'s error, or `NATS_CLOSED`. */
+  /**
+   * The connection, as soon as it is up; rejects when it will never be: with `start()`'s error, or `NATS_CLOSED`.
+   *
+   * @internal The client library is this folder's affair; users of the package see neither it nor its types.
+   */
   async connection(): Promise<NatsConnection> {
     while (this.#connection === undefined || this.#state !== "connected") {
       if (this.#state === "failed" || this.#state === "closed") throw this.#failure!;

@@ -29,7 +29,11 @@ export interface NatsTls {
   readonly insecure?: boolean | undefined;
 }
 
-/** The client library's authenticator for a mode; throws `NATS_CREDENTIALS` when its parts can't be used. */
+/**
+ * The client library's authenticator for a mode; throws `NATS_CREDENTIALS` when its parts can't be used.
+ *
+ * @internal
+ */
 export function authenticatorOf(auth: NatsAuth): Authenticator | undefined {
   switch (auth.mode) {
     case "none":

@@ -30,7 +30,11 @@ export type OnMissed = (server: string) => void;
 const PING_INTERVAL_MS = 5_000;
 type Options = NonNullable<Parameters<typeof connect>[0]>;
 
-/** Makes connections, each from what is configured at that moment and what the last server told of its cluster. */
+/**
+ * Makes connections, each from what is configured at that moment and what the last server told of its cluster.
+ *
+ * @internal
+ */
 export class Dialer {
   readonly #settings: DialSettings;
   #servers: readonly string[] = [];

@@ -5,6 +5,7 @@ import type { Logger } from "../common/logger.ts";
 import type { Slices } from "../common/slices.ts";
 import { BridgeError, isBridgeError, messageOf } from "../errors.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
+import type { ActivePolicy } from "./active-policy.ts";
 import type { BucketDemand } from "./bucket-demand.ts";
 import type { BuiltinRegistry } from "./builtins/registry.ts";
 import { natsKvBuiltins } from "./builtins/nats-kv.ts";
@@ -81,8 +82,8 @@ export class PolicyEngine {
     return this.#suspended;
   }
 
-  /** The bundles that answer now. */
-  get policy(): PolicySet | undefined {
+  /** The bundles that answer now; undefined before the first activation. */
+  get policy(): ActivePolicy | undefined {
     return this.#set;
   }
 

@@ -4,6 +4,7 @@ import type { BucketDocument } from "../store/bucket-document.ts";
 import type { PlacedPart } from "../store/document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Change, Commit } from "../store/transaction.ts";
+import type { ResidentFigures } from "./active-policy.ts";
 import type { BaseData } from "./base-data.ts";
 import { stageBase } from "./base-staging.ts";
 import { overBudget } from "./over-budget.ts";
@@ -12,7 +13,7 @@ import { parentsFirst } from "./patch-order.ts";
 import { LOAD_SHARE } from "./policy-memory.ts";
 import { contradiction, Staging } from "./staging.ts";
 import { Sweeper } from "./sweeper.ts";
-import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
+import { ReplacedData, type ResidentData } from "./resident-data.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
 
 export interface PatchedDataOptions {

@@ -3,9 +3,9 @@ import type { PolicyStore } from "../store/policy-store.ts";
 import { ReservedPaths } from "../store/reserved-paths.ts";
 import { BridgeError, quote } from "../errors.ts";
 import { BaseData } from "./base-data.ts";
+import type { ActivePolicy, ResidentFigures } from "./active-policy.ts";
 import type { Bundle } from "./bundle.ts";
 import { Policy, type PolicyOptions } from "./policy.ts";
-import type { ResidentFigures } from "./resident-data.ts";
 import { checkRoots, rootOf } from "./roots.ts";
 
 /** Where a path of `data` is answered from: an entrypoint and what remains of the path, or base documents. */
@@ -19,10 +19,8 @@ export interface Target {
  * watched buckets and the data of all bundles, but not the rules of another. It never changes: another set takes
  * over as a whole.
  */
-export class PolicySet {
-  /** By name. */
+export class PolicySet implements ActivePolicy {
   readonly bundles: ReadonlyMap<string, Bundle>;
-  /** The revision of each bundle, by its name. */
   readonly revisions: ReadonlyMap<string, string>;
   readonly #policies: ReadonlyMap<string, Policy>;
   /** What all of them bring together. */
@@ -87,7 +85,6 @@ export class PolicySet {
     this.#targets = targets;
   }
 
-  /** The paths of the decisions that the policies were compiled for. */
   get entrypoints(): string[] {
     return [...this.#targets.keys()];
   }
@@ -111,7 +108,6 @@ export class PolicySet {
     return new ReservedPaths(owners);
   }
 
-  /** Of all policies together; the mode is the worst one. */
   get residentFigures(): ResidentFigures {
     const figures = [...this.#policies.values()].map((policy) => policy.residentFigures);
     const sum = (read: (one: ResidentFigures) => number): number =>

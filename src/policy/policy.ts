@@ -4,13 +4,14 @@ import { BridgeError, messageOf } from "../errors.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { BuiltinRegistry } from "./builtins/registry.ts";
 import { UNSUPPORTED_BUILTINS } from "./builtins/unsupported.ts";
+import type { ResidentFigures } from "./active-policy.ts";
 import type { BaseData } from "./base-data.ts";
 import type { Bundle } from "./bundle.ts";
 import { DataHeap } from "./data-heap.ts";
 import type { EvaluationLimits } from "./evaluation-bounds.ts";
 import { PatchedData } from "./patched-data.ts";
 import { type Query, Suspension } from "./query.ts";
-import { ReplacedData, type ResidentData, type ResidentFigures } from "./resident-data.ts";
+import { ReplacedData, type ResidentData } from "./resident-data.ts";
 import { WasmInstance } from "./wasm-instance.ts";
 
 export interface PolicyOptions {

@@ -1,18 +1,8 @@
 import { mergeObjects } from "../common/json-text.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
+import type { ResidentFigures } from "./active-policy.ts";
 import type { BaseData } from "./base-data.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
-
-/** What the data in an instance's memory amounts to. */
-export interface ResidentFigures {
-  readonly mode: "patched" | "replaced";
-  /** From the start of memory to where the data ends, in bytes. */
-  readonly heapBytes: number;
-  /** What the memory may grow to, in bytes. */
-  readonly maxBytes: number;
-  /** Objects that are out of sight and wait to be freed. */
-  readonly wasteObjects: number;
-}
 
 /** Keeps the copy of the data that lives in an instance's memory equal to the store. */
 export interface ResidentData {
