@@ -27,6 +27,18 @@ const config: ViteUserConfig = defineConfig({
         },
       },
       {
+        // Packs the package and installs it from the registry, so it is no part of `npm test`.
+        extends: true,
+        test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          globalSetup: ["test/support/provide-nats-server.ts", "test/package/pack.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          pool: "forks",
+        },
+      },
+      {
         // Needs a container engine, so it is no part of `npm test`.
         extends: true,
         test: {

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { Slices } from "../../../src/common/slices.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
-import type { ResidentFigures } from "../../../src/policy/resident-data.ts";
+import type { ResidentFigures } from "../../../src/policy/active-policy.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import type { StoredValue } from "../../../src/store/value.ts";
 import { demandOn } from "./demand.ts";
