@@ -233,6 +233,8 @@ describe("PatchedData", () => {
       demand: { ...demandOn(store), load: () => Promise.resolve() },
       queryTimeoutMs: 60_000,
       maxSuspensions: 20_000,
+      // So many evaluations together take about the usual second where the machine is busy.
+      limits: { timeoutMs: 60_000 },
     });
     await engine.activate(mirror);
     const input = '{"bucket":"b","key":"k"}';
