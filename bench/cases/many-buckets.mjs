@@ -65,7 +65,7 @@ async function compare(watch, url, names) {
   return { serial_ms, concurrent_ms, speedup: serial_ms / concurrent_ms };
 }
 
-const LIMITS = { max_bucket_watchers: BUCKETS, max_concurrent_loads: 16 };
+const LIMITS = { max_bucket_watchers: BUCKETS, max_concurrent_loads: BUCKETS };
 
 async function watchByManager(url, names, ask) {
   collect();

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** A share of a turn for one piece of work, while others wait too, in milliseconds. */
-const SHARE_MS = 0.25;
+const SHARE_MS = 0.1;
 
 /**
  * Long work in small slices: all of it together keeps the event loop no longer than one slice in each turn, so
@@ -12,8 +12,8 @@ export class Slices {
   readonly #works: ((end: number) => void)[] = [];
   #running = false;
 
-  /** How long one slice may keep the event loop, in milliseconds. */
-  constructor(sliceMs: number = 1) {
+  /** How long one slice may keep the event loop, in milliseconds. A decision takes some 0.02. */
+  constructor(sliceMs: number = 0.3) {
     this.#sliceMs = sliceMs;
   }
 

@@ -17,7 +17,7 @@ interface ClientParser {
 
 const BETWEEN_FRAMES = 0;
 /** How long what has just come may keep the event loop, before the rest waits for its turn; in milliseconds. */
-const AT_ONCE_MS = 1;
+const AT_ONCE_MS = 0.3;
 /** The socket is not read on while more bytes than this wait, until fewer than the next do. */
 const PAUSE_BYTES = 256 * 1024;
 const RESUME_BYTES = 64 * 1024;
