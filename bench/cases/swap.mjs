@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { createBridge } from "../../dist/index.js";
 import { unpackBundle } from "../../dist/policy/bundle-files.js";
+import { takeOwnCore } from "../lib/cores.mjs";
 import { group, ROLES } from "../lib/group.mjs";
 import { fillBucket, members, withNats } from "../lib/nats.mjs";
 import { collect, quantile } from "../lib/stats.mjs";
@@ -21,6 +22,7 @@ const SWAPS = 3;
 
 export default async function measure(report) {
   return withNats(async ({ url, connection }) => {
+    const own_core = takeOwnCore();
     await fillBucket(connection, "group", group(1_000));
     await fillBucket(connection, "big", members(MEMBERS));
     const own = await swaps(url, [], ownData());
@@ -36,6 +38,7 @@ export default async function measure(report) {
       max_ms_own: own.max_ms,
       max_ms_watched: watched.max_ms,
       activation_ms_watched: watched.activation_ms,
+      own_core,
     };
   });
 }
