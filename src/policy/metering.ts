@@ -30,8 +30,8 @@ const HOOK = "opa_abort";
 export const ASKS = {
   /** Its steps are used up, or it is about to give out a large block of memory. */
   more: 0,
-  /** It writes a set as JSON: in the order of its hash table, where OPA sorts. */
-  set: 1,
+  /** It writes an element of a set as JSON: in the order of its hash table, where OPA sorts. */
+  element: 1,
 } as const;
 
 /** Writes one element of a set as JSON. */
@@ -69,7 +69,7 @@ interface FunctionCode {
  * back to itself or fan out without end; so no way through the module is without steps. When they are used up,
  * `opa_abort` is called with an address that is no message's: the host lets it go on by setting the export
  * {@link STEPS_LEFT}, or ends it by throwing. It is asked before large blocks of memory are given out, too, and is
- * told when a set is written as JSON.
+ * told of each element of a set that is written as JSON.
  *
  * Counting takes no more than a few percent of a decision's time, as the functions that are called most
  * take no steps; a module without the names of its functions counts in all of them.
@@ -97,7 +97,7 @@ export function meterWork(module: Uint8Array): Uint8Array {
   const malloc = (exportedFunction(module, exports, "opa_malloc") ?? -1) - imported.length;
   const call = [OP.call, ...unsigned(hook)];
   const ask = [OP.const, ASKS.more, ...call, OP.end];
-  const tell = bytes([OP.const, ASKS.set, ...call]);
+  const tell = bytes([OP.const, ASKS.element, ...call]);
   const step = bytes(
     [OP.globalGet, ...unsigned(global), OP.eqz, OP.if, OP.noResult, ...ask],
     [OP.globalGet, ...unsigned(global), OP.const, 1, OP.subtract],

@@ -61,7 +61,7 @@ export class WasmInstance {
   readonly #bounds: EvaluationBounds;
   /** The entrypoints that have answered with sets. */
   readonly #withSets = new Set<number>();
-  #wroteSet = false;
+  #setElements = 0;
   #call: BuiltinCall = () => undefined;
 
   /**
@@ -175,9 +175,10 @@ export class WasmInstance {
   ): string {
     this.#call = call;
     if (!this.#withSets.has(entrypoint)) {
-      this.#wroteSet = false;
+      this.#setElements = 0;
       const text = this.#evaluateAs(FORMAT.json, entrypoint, input, spending);
-      if (!this.#wroteSet) return text;
+      // The result set is one itself, with one element.
+      if (this.#setElements <= 1) return text;
       // Decisions that answer with sets mostly do so again.
       this.#withSets.add(entrypoint);
     }
@@ -251,9 +252,9 @@ export class WasmInstance {
     this.#bounds.check();
   }
 
-  /** Called by the module when it writes a set. */
-  noteSet(): void {
-    this.#wroteSet = true;
+  /** Called by the module when it writes an element of a set. */
+  noteSetElement(): void {
+    this.#setElements++;
   }
 
   /** Called by the module: the answer is the address of a value, 0 for undefined. */
@@ -285,7 +286,7 @@ function importsOf(memory: PolicyMemory, host: { instance?: WasmInstance }): Web
       memory: memory.memory,
       opa_abort: (address: number) => {
         if (address === ASKS.more) host.instance?.checkBounds();
-        else if (address === ASKS.set) host.instance?.noteSet();
+        else if (address === ASKS.element) host.instance?.noteSetElement();
         else throw new PolicyAbort(memory.read(address));
       },
       // What OPA's runtime prints is for those who debug it; a policy's own print() is a builtin.
