@@ -13,7 +13,8 @@ export interface Handled {
   readonly file: string;
   /** What the block begins with; no other block of the document does. */
   readonly begins: string;
-  readonly kind: "config" | "session" | "answer" | "program" | "policy" | "permissions" | "named";
+  readonly kind:
+    "config" | "session" | "answer" | "program" | "policy" | "permissions" | "named" | "picture";
   /** Needs nothing but the sources; a unit test does it. */
   readonly quick: boolean;
   readonly check: (block: Block) => void | Promise<void>;
@@ -47,6 +48,12 @@ function program(file: string, begins: string, options: ProgramOptions): Handled
 function named(file: string, begins: string, _reason: string): Handled {
   const check = ({ text }: Block): void => expect(problemsOf(text)).toEqual([]);
   return { file, begins, kind: "named", quick: true, check };
+}
+
+/** Not a command, nor anything that a program reads or writes. */
+function picture(file: string, begins: string): Handled {
+  const check = ({ language }: Block): void => expect(language).toBe("text");
+  return { file, begins, kind: "picture", quick: true, check };
 }
 
 /** Every fenced block of the documents; the tests fail for one that is not here. */
@@ -88,6 +95,7 @@ export const HANDLED: readonly Handled[] = [
   },
   config("README.md", '{\n  "services"'),
   config("README.md", "services:\n  logs:"),
+  picture("docs/concepts.md", "NATS JetStream KV"),
   session("docs/feed.md", "curl -sN"),
   answer("docs/feed.md", 'data: {"type":"hello"'),
   program("docs/feed.md", "const socket", {
