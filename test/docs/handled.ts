@@ -6,6 +6,7 @@ import { problemsOf } from "./commands.ts";
 import { isEnough } from "./permissions.ts";
 import { type ProgramOptions, runProgram } from "./program.ts";
 import { runSession, type SessionOptions } from "./session.ts";
+import { canTransform, followsTenant } from "./tenant-stream.ts";
 import { readmeConfig } from "./world.ts";
 
 /** How one fenced block of a document is shown to be right. */
@@ -14,7 +15,15 @@ export interface Handled {
   /** What the block begins with; no other block of the document does. */
   readonly begins: string;
   readonly kind:
-    "config" | "session" | "answer" | "program" | "policy" | "permissions" | "named" | "picture";
+    | "config"
+    | "session"
+    | "answer"
+    | "program"
+    | "policy"
+    | "permissions"
+    | "named"
+    | "picture"
+    | "stream";
   /** Needs nothing but the sources; a unit test does it. */
   readonly quick: boolean;
   readonly check: (block: Block) => void | Promise<void>;
@@ -96,6 +105,15 @@ export const HANDLED: readonly Handled[] = [
   config("README.md", '{\n  "services"'),
   config("README.md", "services:\n  logs:"),
   picture("docs/concepts.md", "NATS JetStream KV"),
+  config("docs/migration.md", "plugins:"),
+  {
+    file: "docs/migration.md",
+    begins: '{\n  "name": "KV_acme"',
+    kind: "stream",
+    quick: false,
+    possible: canTransform,
+    check: followsTenant,
+  },
   session("docs/feed.md", "curl -sN"),
   answer("docs/feed.md", 'data: {"type":"hello"'),
   program("docs/feed.md", "const socket", {

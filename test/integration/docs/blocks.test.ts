@@ -11,7 +11,7 @@ it.for(SLOW)(
   "%s does what the document says",
   { timeout: 90_000 },
   async ([, { check, possible }, block], { skip }) => {
-    if ((await possible?.()) === false) skip("opa is not there");
+    if ((await possible?.()) === false) skip("it needs opa, or a later server");
     await check(block);
     expect(block.text).not.toBe("");
   },
