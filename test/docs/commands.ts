@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { buildCommand } from "../../src/cli/build.ts";
@@ -43,16 +44,18 @@ export function problemsOf(text: string): string[] {
   return commands.flatMap((command) => problemsOfOne(command).map((what) => `${command}: ${what}`));
 }
 
-/** Whether one of our commands, or a script, has this flag. */
+/** Whether one of our commands, a script, or Node itself has this flag. */
 export function isFlag(flag: string): boolean {
   const ofScripts = Object.values(FLAGS_OF).some((source) =>
     readFileSync(ROOT + source, "utf8").includes(flag),
   );
-  return (
-    flag === "--help" ||
-    ofScripts ||
-    PROGRAM.some(({ options }) => options.some(({ long }) => long === flag))
-  );
+  const ofCommands = PROGRAM.some(({ options }) => options.some(({ long }) => long === flag));
+  return flag === "--help" || ofScripts || ofCommands || ofNode(flag);
+}
+
+function ofNode(flag: string): boolean {
+  const v8 = execFileSync(process.execPath, ["--v8-options"], { encoding: "utf8" });
+  return process.allowedNodeEnvironmentFlags.has(flag) || v8.includes(`  ${flag} `);
 }
 
 function problemsOfOne(command: string): string[] {
