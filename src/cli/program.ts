@@ -26,6 +26,12 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "TOOL_MISSING",
 ]);
 
+// Whoever reads the output has had enough, as `head` does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 const program = new Command("nats-opa-bridge")
   .description("Authorization decisions from OPA policies over live NATS KV buckets.")
   .version(packageVersion)
