@@ -4,8 +4,9 @@ import { getContainerRuntimeClient, ImageName } from "testcontainers";
 const REAPER_IMAGE = process.env["RYUK_CONTAINER_IMAGE"] ?? "testcontainers/ryuk:0.14.0";
 
 /**
- * Whether a container engine answers; says so on standard error where none does. Where its image can't be had,
- * testcontainers' reaper is left out: the tests remove what they start themselves.
+ * Whether a container engine answers; says so on standard error where none does. In CI that is an error: tests that
+ * are skipped there are tests that nobody runs. Where its image can't be had, testcontainers' reaper is left out:
+ * the tests remove what they start themselves.
  */
 export async function engineAvailable(): Promise<boolean> {
   try {
@@ -18,6 +19,9 @@ export async function engineAvailable(): Promise<boolean> {
     }
     return true;
   } catch (error) {
+    if (process.env["CI"] === "true") {
+      throw new Error("No container engine answers; run .ci/containers", { cause: error });
+    }
     process.stderr.write(
       `The container tests are skipped, as no container engine answers: ${String(error)}\n`,
     );
