@@ -49,6 +49,11 @@ export class ReplayBuffer<T> {
     return this.#bytes;
   }
 
+  /** The oldest item that waits. */
+  get first(): T | undefined {
+    return this.#items[this.#head]?.item;
+  }
+
   /** How full the buffer is, from 0 to 1. */
   get fullness(): number {
     const { maxItems, maxBytes } = this.#limits;

@@ -1,12 +1,15 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { BundleStatus } from "../bundles/bundle-status.ts";
 import { isBridgeError } from "../errors.ts";
 import { type DecisionLogFigures, noCounters } from "../decisions/figures.ts";
 import type { FeedStatus } from "../feed/change-feed.ts";
 import type { ManagerStatus } from "../watch/manager-status.ts";
+import type { WriteFigures } from "../writes/write-through.ts";
 import { bundleMetrics } from "./bundle-metrics.ts";
 import { Durations } from "./durations.ts";
 import { Rising } from "./rising.ts";
+import { counter, gauge, labelled } from "./series.ts";
+import { writeMetrics } from "./write-metrics.ts";
 
 /** How many paths, and how many buckets, have series of their own. */
 const MAX_PATHS = 200;
@@ -29,6 +32,7 @@ export interface MetricsSource {
     readonly feed: FeedStatus;
     readonly version: number;
     readonly decisionLog?: DecisionLogFigures;
+    readonly writes?: WriteFigures;
     readonly bundles: Readonly<Record<string, BundleStatus>>;
   };
   entrypoints(): readonly string[];
@@ -70,6 +74,7 @@ export class BridgeMetrics {
     this.#nats();
     this.#decisionLog();
     bundleMetrics(this.registry, () => source.status().bundles);
+    writeMetrics(this.registry, () => source.status().writes);
   }
 
   /** Counts a decision and how long it took. The outcome is `defined`, `undefined`, or an error's code. */
@@ -229,44 +234,4 @@ export class BridgeMetrics {
       return Object.fromEntries(drops.filter(([name]) => !STILL_THERE.has(name)));
     });
   }
-}
-
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  const metric: Gauge = new Gauge({
-    name: `nats_opa_bridge_${name}`,
-    help,
-    registers: [registry],
-    collect: () => metric.set(read()),
-  });
-}
-
-function counter(registry: Registry, name: string, help: string, read: () => number): void {
-  const metric: Counter = new Counter({
-    name: `nats_opa_bridge_${name}`,
-    help,
-    registers: [registry],
-    collect: () => {
-      metric.reset();
-      metric.inc(read());
-    },
-  });
-}
-
-function labelled(
-  registry: Registry,
-  name: string,
-  help: string,
-  label: string,
-  read: () => Readonly<Record<string, number>>,
-): void {
-  const metric: Counter = new Counter({
-    name: `nats_opa_bridge_${name}`,
-    help,
-    labelNames: [label],
-    registers: [registry],
-    collect: () => {
-      metric.reset();
-      for (const [value, count] of Object.entries(read())) metric.inc({ [label]: value }, count);
-    },
-  });
 }

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { deferred, type Deferred } from "../common/async.ts";
-import { Backoff } from "../common/backoff.ts";
 import type { Logger } from "../common/logger.ts";
-import { type Dropped, ReplayBuffer, type ReplayBufferLimits } from "../common/replay-buffer.ts";
-import { BridgeError, type ErrorCode, isBridgeError } from "../errors.ts";
+import type { ReplayBufferLimits } from "../common/replay-buffer.ts";
+import { BridgeError } from "../errors.ts";
 import type { BucketWriter } from "../nats/bucket-writer.ts";
-import { type Base, knownMarker, type Change } from "./change.ts";
+import type { Base, Change } from "./change.ts";
+import { type ReplayCounts, WriteLane } from "./write-lane.ts";
 
 /** What is known of the writes that had to wait; nothing of their content. */
 export interface WriteBufferFigures {
@@ -19,24 +18,8 @@ export interface WriteBufferFigures {
   readonly refused: number;
   /** Not written, because too many or too large ones waited. */
   readonly dropped: number;
-}
-
-/**
- * The writes of one key that wait, in order. Each is a change of the one before; the first is one of what was known
- * when it was accepted, and so is the next when the first has been dropped to make room.
- */
-interface Chain {
-  base: Base;
-  /** What the key will hold after all of them. */
-  latest: string | undefined;
-  waiting: number;
-  /** Somebody else has written the key: what follows is a change of a value that never was. */
-  broken: boolean;
-}
-
-interface Waiting {
-  readonly change: Change;
-  readonly chain: Chain;
+  /** Buckets whose writes wait although NATS is there. */
+  readonly blocked: number;
 }
 
 export interface WriteBufferOptions extends ReplayBufferLimits {
@@ -46,58 +29,39 @@ export interface WriteBufferOptions extends ReplayBufferLimits {
   readonly closeTimeoutMs?: number | undefined;
 }
 
-/** Not the write's fault: it stays in front, and is tried again. */
-const PASSING: ReadonlySet<ErrorCode> = new Set([
-  "BUCKET_STREAM_ENDED",
-  "JETSTREAM_UNAVAILABLE",
-  "NATS_CLOSED",
-  "NATS_TIMEOUT",
-  "NATS_UNREACHABLE",
-]);
-
-/** Whether a write that failed so may succeed later, or may even have been stored. */
-export function isPassing(error: unknown): boolean {
-  return isBridgeError(error) && PASSING.has(error.code);
-}
-
 /**
- * Writes that wait for NATS, and go there in their order once it is back. Each keeps the revision that was known
- * when it was accepted, so it never overwrites what is newer.
+ * Writes that wait for NATS, and go there in their order once it is back, bucket by bucket. Each keeps the revision
+ * that was known when it was accepted, so it never overwrites what is newer. Bounded by count and by bytes over all
+ * buckets; the oldest goes first.
  */
 export class WriteBuffer {
-  readonly #buffer: ReplayBuffer<Waiting>;
-  readonly #chains = new Map<string, Chain>();
-  readonly #writer: BucketWriter;
-  readonly #logger: Logger;
-  readonly #closeTimeoutMs: number;
+  readonly #options: WriteBufferOptions;
+  /** By bucket; those where nothing waits are gone. */
+  readonly #lanes = new Map<string, WriteLane>();
+  readonly #counts: ReplayCounts = { replayed: 0, conflicts: 0, refused: 0 };
   readonly #stop = new AbortController();
   readonly #forget: () => void;
-  #replay: Promise<void> | undefined;
-  #replayed = 0;
-  #conflicts = 0;
-  #refused = 0;
+  #order = 0;
   #dropped = 0;
   #closed: Promise<void> | undefined;
   /** While it closes: resolves once nothing waits. */
   #empty: Deferred<void> | undefined;
 
-  constructor({ writer, logger, closeTimeoutMs = 5_000, ...limits }: WriteBufferOptions) {
-    this.#writer = writer;
-    this.#logger = logger;
-    this.#closeTimeoutMs = closeTimeoutMs;
-    this.#buffer = new ReplayBuffer(limits, ({ change, chain }) => this.#leave(change, chain));
-    this.#forget = writer.onReconnect(() => this.#begin());
+  constructor(options: WriteBufferOptions) {
+    this.#options = options;
+    this.#forget = options.writer.onReconnect(() => {
+      for (const lane of this.#lanes.values()) lane.begin();
+    });
   }
 
-  /** Whether something waits, so that what comes now must wait behind it. */
-  get isWaiting(): boolean {
-    return this.#buffer.length > 0 || this.#replay !== undefined;
+  /** Whether something waits for this bucket, so that what comes now must wait behind it. */
+  isWaiting(bucket: string): boolean {
+    return this.#lanes.get(bucket)?.isWaiting ?? false;
   }
 
   /** What the key will hold after the writes that wait for it; undefined where none does. */
   pending(bucket: string, key: string): { readonly text: string | undefined } | undefined {
-    const chain = this.#chains.get(chainName(bucket, key));
-    return chain && { text: chain.latest };
+    return this.#lanes.get(bucket)?.pending(key);
   }
 
   /**
@@ -111,28 +75,19 @@ export class WriteBuffer {
         "The bridge is stopping, so no write can wait here.",
       );
     }
-    const { bucket, key, text } = change;
-    const name = chainName(bucket, key);
-    let chain = this.#chains.get(name);
-    if (chain === undefined) {
-      chain = { base, latest: text, waiting: 0, broken: false };
-      this.#chains.set(name, chain);
-    }
-    chain.latest = text;
-    chain.waiting++;
-    const bytes = BYTES_EACH + bucket.length + key.length + (change.bytes?.length ?? 0);
-    this.#count(this.#buffer.push({ change, chain }, bytes));
-    if (this.#writer.connected) this.#begin();
+    const lane = this.#laneOf(change.bucket);
+    lane.push(change, base, this.#order++);
+    this.#makeRoom();
+    if (this.#options.writer.connected) lane.begin();
   }
 
   figures(): WriteBufferFigures {
     return {
-      waiting: this.#buffer.length,
-      bytes: this.#buffer.bytes,
-      replayed: this.#replayed,
-      conflicts: this.#conflicts,
-      refused: this.#refused,
+      waiting: this.#sum(({ length }) => length),
+      bytes: this.#sum(({ bytes }) => bytes),
+      ...this.#counts,
       dropped: this.#dropped,
+      blocked: this.#sum(({ isBlocked }) => (isBlocked ? 1 : 0)),
     };
   }
 
@@ -144,122 +99,72 @@ export class WriteBuffer {
   }
 
   async #close(): Promise<void> {
-    if (this.isWaiting) {
+    const { closeTimeoutMs = 5_000, logger } = this.#options;
+    if (this.#lanes.size > 0) {
       this.#empty = deferred();
-      const timer = setTimeout(() => this.#empty?.resolve(), this.#closeTimeoutMs);
+      const timer = setTimeout(() => this.#empty?.resolve(), closeTimeoutMs);
       await this.#empty.promise;
       clearTimeout(timer);
     }
     this.#stop.abort();
     this.#forget();
-    await this.#replay;
-    const { length } = this.#buffer.take(Number.POSITIVE_INFINITY).items;
-    if (length === 0) return;
-    this.#dropped += length;
-    this.#logger.warn({ writes: length }, "writes that waited for NATS are lost");
-  }
-
-  #begin(): void {
-    if (this.#replay !== undefined || this.#stop.signal.aborted || this.#buffer.length === 0)
-      return;
-    this.#replay = this.#run().finally(() => {
-      this.#replay = undefined;
-      // It may have come back, or something may have come in, just when the replay ended.
-      if (this.#writer.connected) this.#begin();
-      if (!this.isWaiting) this.#empty?.resolve();
-    });
-  }
-
-  async #run(): Promise<void> {
-    const backoff = new Backoff();
-    while (this.#writer.connected && !this.#stop.signal.aborted) {
-      const batch = this.#buffer.take(1);
-      const [next] = batch.items;
-      if (next === undefined) return;
-      const done = await this.#send(next);
-      this.#count(batch.settle(done ? 1 : 0));
-      if (done) {
-        this.#leave(next.change, next.chain);
-        backoff.reset();
-      } else if (this.#writer.connected) {
-        await delay(backoff.next(), undefined, { signal: this.#stop.signal }).catch(
-          () => undefined,
-        );
-      }
-    }
-  }
-
-  /** Whether the write is done with, stored or not. */
-  async #send({ change, chain }: Waiting): Promise<boolean> {
-    const { bucket, key, id, bytes: value } = change;
-    if (chain.broken) {
-      this.#lost(change, "conflicts", "REVISION_CONFLICT");
-      return true;
-    }
-    const { incarnation } = chain.base;
-    for (;;) {
-      const { expected } = chain.base;
-      try {
-        const revision = await this.#writer.write({
-          bucket,
-          key,
-          value,
-          expected,
-          incarnation,
-          id,
-        });
-        chain.base = { expected: revision, followed: revision, incarnation };
-        this.#replayed++;
-        return true;
-      } catch (error) {
-        if (isPassing(error)) return false;
-        const marker = knownMarker(error, chain.base);
-        if (marker !== undefined) {
-          chain.base = { ...chain.base, expected: marker };
-          continue;
-        }
-        const isConflict = isBridgeError(error, "REVISION_CONFLICT");
-        this.#break(change, chain);
-        this.#lost(change, isConflict ? "conflicts" : "refused", codeOf(error));
-        return true;
-      }
-    }
-  }
-
-  #break({ bucket, key }: Change, chain: Chain): void {
-    chain.broken = true;
-    const name = chainName(bucket, key);
-    if (this.#chains.get(name) === chain) this.#chains.delete(name);
-  }
-
-  /** The write waits no longer. */
-  #leave({ bucket, key }: Change, chain: Chain): void {
-    chain.waiting--;
-    const name = chainName(bucket, key);
-    if (chain.waiting === 0 && this.#chains.get(name) === chain) this.#chains.delete(name);
-  }
-
-  #lost({ bucket, key }: Change, how: "conflicts" | "refused", code: string): void {
-    if (how === "conflicts") this.#conflicts++;
-    else this.#refused++;
-    this.#logger.warn({ bucket, key, code }, "a write that waited for NATS is not written");
-  }
-
-  #count({ byCount, byBytes }: Dropped): void {
-    const writes = byCount + byBytes;
+    await Promise.all([...this.#lanes.values()].map(({ settled }) => settled));
+    const writes = this.#sum(({ length }) => length);
+    this.#lanes.clear();
     if (writes === 0) return;
     this.#dropped += writes;
-    this.#logger.warn({ writes }, "too many writes wait for NATS; the oldest are dropped");
+    logger.warn({ writes }, "writes that waited for NATS are lost");
   }
-}
 
-const BYTES_EACH = 256;
+  #laneOf(bucket: string): WriteLane {
+    const known = this.#lanes.get(bucket);
+    if (known !== undefined) return known;
+    const { writer, logger } = this.#options;
+    const lane: WriteLane = new WriteLane({
+      bucket,
+      writer,
+      logger,
+      counts: this.#counts,
+      signal: this.#stop.signal,
+      onEmpty: () => this.#end(bucket),
+    });
+    this.#lanes.set(bucket, lane);
+    return lane;
+  }
 
-/** Neither part can hold a space. */
-function chainName(bucket: string, key: string): string {
-  return `${bucket} ${key}`;
-}
+  #end(bucket: string): void {
+    this.#lanes.delete(bucket);
+    if (this.#lanes.size === 0) this.#empty?.resolve();
+  }
 
-function codeOf(error: unknown): string {
-  return isBridgeError(error) ? error.code : "?";
+  /** Drops the oldest writes of all buckets, until what waits is within the limits. */
+  #makeRoom(): void {
+    const { maxItems, maxBytes, logger } = this.#options;
+    let writes = 0;
+    let waiting = this.#sum(({ length }) => length);
+    let bytes = this.#sum(({ bytes }) => bytes);
+    while (waiting > 0 && (waiting > maxItems || bytes > maxBytes)) {
+      const [first, ...others] = this.#lanes;
+      const oldest = others.reduce(
+        (found, other) => (other[1].firstOrder < found[1].firstOrder ? other : found),
+        first!,
+      );
+      const [bucket, lane] = oldest;
+      bytes -= lane.bytes;
+      lane.drop();
+      bytes += lane.bytes;
+      waiting--;
+      writes++;
+      if (!lane.isWaiting) this.#end(bucket);
+    }
+    if (writes === 0) return;
+    this.#dropped += writes;
+    logger.warn({ writes }, "too many writes wait for NATS; the oldest are dropped");
+  }
+
+  #sum(figure: (lane: WriteLane) => number): number {
+    let sum = 0;
+    for (const lane of this.#lanes.values()) sum += figure(lane);
+    return sum;
+  }
 }

@@ -11,7 +11,8 @@ import { awaitRevisions } from "../watch/await-revisions.ts";
 import { type Base, type Change, knownMarker } from "./change.ts";
 import { patchJson } from "./json-patch.ts";
 import { checkAlone, type KeyPath, keyPath } from "./key-path.ts";
-import { isPassing, WriteBuffer, type WriteBufferFigures } from "./write-buffer.ts";
+import { WriteBuffer, type WriteBufferFigures } from "./write-buffer.ts";
+import { isPassing } from "./write-lane.ts";
 
 /** What came of a write. */
 export type Written =
@@ -142,7 +143,7 @@ export class WriteThrough {
     const buffer = this.#buffer;
     const { writer } = this.#options;
     // What comes later must not overtake what waits.
-    if (buffer !== undefined && (buffer.isWaiting || !writer.connected)) {
+    if (buffer !== undefined && (buffer.isWaiting(change.bucket) || !writer.connected)) {
       buffer.push(change, base);
       return { kind: "waiting" };
     }

@@ -2,6 +2,7 @@ import { connect } from "nats";
 import { expect, it, vi } from "vitest";
 import { startNatsServer } from "../../support/nats-server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
+import { metric, scrape } from "../server/scrape.ts";
 import { failureOf, startWriting, type WritingService } from "./write-kit.ts";
 
 const AGAIN = { reconnect_wait: "20ms", reconnect_max_wait: "50ms" };
@@ -32,6 +33,8 @@ it("O21 what was accepted in an outage is written in order once NATS is back, an
   expect(await ask("DELETE", "gone")).toBe(202);
   expect(await ask("DELETE", "gone")).toBe(404);
   expect(service.bridge.store.text(["nats", "kv", "team", "mine"])).toBe("[]");
+  expect(await metric(service.url, "writes_waiting")).toBe(4);
+  expect(await metric(service.url, "writes_waiting_bytes")).toBeGreaterThan(4 * 5);
   const unknown = await service.ask("PUT", "nats/kv/unwatched/a", "1");
   expect(failureOf(unknown)).toEqual([503, "internal_error", "NATS_UNREACHABLE"]);
   await kv.put("theirs", '"newer"');
@@ -41,6 +44,17 @@ it("O21 what was accepted in an outage is written in order once NATS is back, an
     const { writes } = service.bridge.status();
     expect(writes).toMatchObject({ waiting: 0, replayed: 3, conflicts: 1, dropped: 0 });
   }, 10_000);
+  const shown = await scrape(service.url);
+  for (const [outcome, writes] of [
+    ["stored", 0],
+    ["replayed", 3],
+    ["conflict", 1],
+    ["refused", 0],
+    ["dropped", 0],
+  ] as const) {
+    const name = `nats_opa_bridge_writes_total{outcome="${outcome}"}`;
+    expect([outcome, shown.get(name)]).toEqual([outcome, writes]);
+  }
   expect((await kv.get("theirs"))!.string()).toBe('"newer"');
   const history: string[] = [];
   for await (const entry of await kv.history({ key: "mine" })) history.push(entry.string());

@@ -12,6 +12,7 @@ export interface Reply {
 /** A service that writes. */
 export interface WritingService extends AsyncDisposable {
   readonly bridge: Bridge;
+  readonly url: string;
   ask(method: string, path: string, body?: string, headers?: HeadersInit): Promise<Reply>;
 }
 
@@ -24,6 +25,7 @@ export async function startWriting(
   const server = await startServer(bridge, { ...bridge.config.server, host: "127.0.0.1", port: 0 });
   return {
     bridge,
+    url: server.url,
     async ask(method, path, body, headers = {}) {
       const url = `${server.url}/v1/data/${path}`;
       const response = await fetch(url, { method, headers, ...(body !== undefined && { body }) });

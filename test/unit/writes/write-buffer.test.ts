@@ -12,6 +12,8 @@ class Bucket implements BucketWriter {
   readonly order: string[] = [];
   failures: BridgeError[] = [];
   incarnation = "first";
+  /** Buckets that nobody answers for. */
+  readonly away = new Set<string>();
   #revision = 0;
   readonly #listeners = new Set<() => void>();
 
@@ -38,6 +40,7 @@ class Bucket implements BucketWriter {
     const failure = this.failures.shift();
     if (failure !== undefined) throw failure;
     if (!this.connected) throw new BridgeError("NATS_UNREACHABLE", "no connection");
+    if (this.away.has(bucket)) throw new BridgeError("JETSTREAM_UNAVAILABLE", "no answer");
     const current = this.entries.get(key)?.revision ?? 0;
     if (current !== expected || incarnation !== this.incarnation) {
       throw new RevisionConflict(bucket, key, current);
@@ -48,11 +51,14 @@ class Bucket implements BucketWriter {
   }
 }
 
+/** Long enough for a busy machine. */
+const PATIENT = { timeout: 20_000, interval: 10 };
+
 let ids = 0;
 
-function change(key: string, text: string | undefined): Change {
+function change(key: string, text: string | undefined, bucket = "b"): Change {
   const bytes = text === undefined ? undefined : Buffer.from(text);
-  return { bucket: "b", key, text, bytes, id: String(ids++) };
+  return { bucket, key, text, bytes, id: String(ids++) };
 }
 
 function start(
@@ -64,7 +70,7 @@ function start(
   const buffer = new WriteBuffer({ maxItems, maxBytes, closeTimeoutMs, writer: bucket, logger });
   const push = (key: string, text: string | undefined, expected = 0, followed = expected): void =>
     buffer.push(change(key, text), { expected, followed, incarnation: "first" });
-  const drained = () => vi.waitFor(() => expect(buffer.isWaiting).toBe(false));
+  const drained = () => vi.waitFor(() => expect(buffer.isWaiting("b")).toBe(false), PATIENT);
   return { bucket, buffer, push, drained };
 }
 
@@ -134,7 +140,7 @@ describe("O21 writes that waited for NATS", () => {
     bucket.failures = [new BridgeError("NATS_CLOSED", "lost")];
     bucket.connect();
     bucket.connected = false;
-    await vi.waitFor(() => expect(buffer.figures().waiting).toBe(2));
+    await vi.waitFor(() => expect(buffer.figures().waiting).toBe(2), PATIENT);
     push("a", "3");
     bucket.connect();
     await drained();
@@ -170,6 +176,67 @@ describe("O21 writes that waited for NATS", () => {
     expect(small.buffer.pending("b", "a")).toBeUndefined();
     small.push("c", "z".repeat(5_000));
     expect(small.buffer.figures()).toMatchObject({ waiting: 0, bytes: 0, dropped: 3 });
+  });
+
+  it("of a bucket that can't be written hold up their own only, are told of once, and go out when it can", async () => {
+    const lines: unknown[] = [];
+    const log = (...line: unknown[]): void => void lines.push(line);
+    const { bucket, buffer } = start({}, { debug: log, info: log, warn: log, error: log });
+    const push = (name: string, key: string, text: string): void =>
+      buffer.push(change(key, text, name), { expected: 0, followed: 0, incarnation: "first" });
+    bucket.away.add("mirror");
+    push("mirror", "m", "1");
+    push("b", "a", "1");
+    push("mirror", "m", "2");
+    push("c", "c", "1");
+    bucket.connect();
+    await vi.waitFor(() => expect(bucket.order).toEqual(["a=1", "c=1"]), PATIENT);
+    await vi.waitFor(
+      () => expect(buffer.figures()).toMatchObject({ waiting: 2, blocked: 1 }),
+      PATIENT,
+    );
+    expect(["mirror", "b", "c"].map((name) => buffer.isWaiting(name))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    push("b", "a2", "1");
+    await vi.waitFor(() => expect(bucket.order).toEqual(["a=1", "c=1", "a2=1"]), PATIENT);
+    const why = "a bucket can't be written for now, so its writes wait; those of others go on";
+    expect(lines).toEqual([[{ bucket: "mirror", code: "JETSTREAM_UNAVAILABLE" }, why]]);
+    bucket.away.clear();
+    await vi.waitFor(
+      () => expect(buffer.figures()).toMatchObject({ waiting: 0, blocked: 0 }),
+      PATIENT,
+    );
+    expect(bucket.order.slice(3)).toEqual(["m=1", "m=2"]);
+    expect(lines.slice(1)).toEqual([[{ bucket: "mirror" }, "a bucket can be written again"]]);
+    expect(buffer.figures()).toMatchObject({ replayed: 5, dropped: 0, refused: 0 });
+  });
+
+  it("are bounded over all buckets, and the oldest go, whichever bucket they are of", () => {
+    const { buffer } = start({ maxItems: 3 });
+    const push = (name: string, key: string): void =>
+      buffer.push(change(key, "1", name), { expected: 0, followed: 0, incarnation: "first" });
+    push("b", "1");
+    push("c", "2");
+    push("b", "3");
+    push("d", "4");
+    push("d", "5");
+    expect(buffer.figures()).toMatchObject({ waiting: 3, dropped: 2 });
+    const left = [
+      ["b", "1"],
+      ["c", "2"],
+      ["b", "3"],
+      ["d", "4"],
+      ["d", "5"],
+    ] as const;
+    expect(left.filter(([name, key]) => buffer.pending(name, key)).map(([, key]) => key)).toEqual([
+      "3",
+      "4",
+      "5",
+    ]);
+    expect(["b", "c", "d"].map((name) => buffer.isWaiting(name))).toEqual([true, false, true]);
   });
 
   it("O64 are written when the process stops, where NATS is there or comes back in time", async () => {
