@@ -58,6 +58,7 @@ export class BucketStream implements BucketRun {
   #manager: JetStreamManager | undefined;
   #subscription: Subscription | undefined;
   #untap: (() => void) | undefined;
+  /** Before the key in each subject; empty until it is known. */
   #prefix = "";
   #incarnation = "";
   #expiry: Expiry = () => Infinity;
@@ -133,8 +134,9 @@ export class BucketStream implements BucketRun {
   }
 
   async #consume({ config, state }: StreamInfo): Promise<void> {
-    // A mirror keeps the subjects of the bucket that it mirrors.
-    this.#prefix = `$KV.${config.mirror?.name.replace(/^KV_/, "") ?? this.#bucket}.`;
+    // A mirror keeps the subjects of what it mirrors, which may be a mirror itself: its first message tells.
+    const name = config.mirror === undefined ? this.#bucket : "*";
+    if (name !== "*") this.#prefix = `$KV.${name}.`;
     this.#overlap = new Overlap(state.last_seq);
     const inbox = createInbox();
     this.#subscription = this.#connection!.subscribe(inbox, {
@@ -146,7 +148,7 @@ export class BucketStream implements BucketRun {
     );
     const consumer = await this.#manager!.consumers.add(
       `KV_${this.#bucket}`,
-      consumerConfig(inbox, `${this.#prefix}>`, this.#deliverPolicy(config), this.#headersOnly),
+      consumerConfig(inbox, `$KV.${name}.>`, this.#deliverPolicy(config), this.#headersOnly),
     );
     if (this.#ended) return;
     this.#silentTicks = 0;
@@ -229,6 +231,8 @@ export class BucketStream implements BucketRun {
     }
     this.#delivered = delivered;
     this.#revision = Math.max(this.#revision, sequence);
+    if (this.#prefix === "")
+      this.#prefix = subject.slice(0, subject.indexOf(".", "$KV.".length) + 1);
     // Messages of no key (an account's own subject transforms) only move the revision on.
     if (subject.startsWith(this.#prefix) && this.#overlap?.isNews(subject, sequence) !== false) {
       this.#sink.entry({

@@ -2,6 +2,7 @@ import { ErrorCode, headers, type NatsConnection, NatsError } from "nats";
 import { BridgeError, quote } from "../errors.ts";
 import type { NatsLink } from "./connection.ts";
 import { bucketError } from "./errors.ts";
+import { originPrefix } from "./mirror-origin.ts";
 
 /** One change of one key, and what it is a change of. */
 export interface KeyWrite {
@@ -74,12 +75,16 @@ export function writerOf(link: NatsLink): BucketWriter {
       checkAPI: false,
       timeout: link.timeoutMs,
     });
-    const { created, config } = await manager.streams.info(`KV_${write.bucket}`);
-    const origin = config.mirror;
-    const api = origin?.external?.api;
-    const name = origin?.name.replace(/^KV_/, "") ?? write.bucket;
-    const prefix = `${api ? `${api}.` : ""}$KV.${name}.`;
-    const target: Target = { incarnation: created, prefix };
+    const info = await manager.streams.info(`KV_${write.bucket}`);
+    const { created: incarnation, config } = info;
+    // What a mirror's origin is, nobody tells when it changes; so that is asked for at every write.
+    if (config.mirror !== undefined) {
+      const { bucket, expected } = write;
+      const { timeoutMs: timeout } = link;
+      const prefix = await originPrefix({ connection, timeout, bucket, info, expected });
+      return { incarnation, prefix };
+    }
+    const target: Target = { incarnation, prefix: `$KV.${write.bucket}.` };
     targets.set(write.bucket, target);
     return target;
   }

@@ -47,6 +47,7 @@ function required(text: string | undefined): string {
 }
 
 const ANSWERS: Partial<Record<ErrorCode, Pick<ApiError, "status" | "code">>> = {
+  BUCKET_FORBIDDEN: { status: 403, code: "unauthorized" },
   BUCKET_NAME: { status: 400, code: "invalid_parameter" },
   BUCKET_NOT_ALLOWED: { status: 403, code: "unauthorized" },
   BUCKET_NOT_FOUND: { status: 404, code: "resource_not_found" },
