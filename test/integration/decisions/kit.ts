@@ -25,7 +25,10 @@ export interface LoggedService extends AsyncDisposable {
 
 export async function startLogged(
   nats: Pick<NatsServer, "url">,
-  options: Pick<BridgeOptions, "decision_logs" | "services" | "labels" | "nd_builtin_cache">,
+  options: Pick<
+    BridgeOptions,
+    "decision_logs" | "services" | "labels" | "nd_builtin_cache" | "server"
+  >,
   bundle: string = LOGGED,
 ): Promise<LoggedService> {
   const bridge = await createBridge({
