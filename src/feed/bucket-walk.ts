@@ -21,6 +21,8 @@ export class BucketWalk {
   readonly #filter: ChangeFilter;
   readonly #waiting = new Set<string>();
   #walk: Walk | undefined;
+  /** A walk was given up, and no step has been made since. */
+  #isCut = false;
 
   constructor(store: PolicyStore, filter: ChangeFilter) {
     this.#store = store;
@@ -28,7 +30,7 @@ export class BucketWalk {
   }
 
   get done(): boolean {
-    return this.#walk === undefined && this.#waiting.size === 0;
+    return this.#walk === undefined && this.#waiting.size === 0 && !this.#isCut;
   }
 
   /** Walks a bucket, after those that were added before. Not to be called in the middle of one. */
@@ -36,15 +38,29 @@ export class BucketWalk {
     this.#waiting.add(bucket);
   }
 
+  /**
+   * Forgets a document that was taken away: whoever doesn't read would keep all of it in memory. The log says what
+   * came of it.
+   */
+  letGo(): void {
+    if (this.#walk === undefined) return;
+    const { bucket, document } = this.#walk;
+    if (this.#store.bucket(bucket) === document) return;
+    this.#walk = undefined;
+    this.#isCut = true;
+  }
+
   /** Forgets what is left to walk. */
   clear(): void {
     this.#walk = undefined;
+    this.#isCut = false;
     this.#waiting.clear();
   }
 
   /** Goes on by so many keys or characters; a frame when there is something to tell. Not to be called when done. */
   step(maxKeys: number, maxChars: number): { frame: FeedFrame | undefined; keys: number } {
     const walk = this.#current();
+    this.#isCut = false;
     if (walk === undefined) return { frame: undefined, keys: 0 };
     const texts: string[] = [];
     let keys = 0;
@@ -69,13 +85,10 @@ export class BucketWalk {
     return { frame: frame("entries", fields), keys };
   }
 
-  /** The walk under way, or the next one. A document that was taken away is not walked on: the log says what came of it. */
+  /** The walk under way, or the next one. */
   #current(): Walk | undefined {
-    if (this.#walk !== undefined) {
-      const { bucket, document } = this.#walk;
-      if (this.#store.bucket(bucket) === document) return this.#walk;
-      this.#walk = undefined;
-    }
+    this.letGo();
+    if (this.#walk !== undefined) return this.#walk;
     for (const bucket of this.#waiting) {
       this.#waiting.delete(bucket);
       const document = this.#store.bucket(bucket);

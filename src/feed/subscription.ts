@@ -84,9 +84,10 @@ export class FeedSubscription implements AsyncIterable<FeedFrame>, Disposable {
     return version === undefined ? undefined : formatCursor(this.#port.epoch, version);
   }
 
-  /** How many commits it is behind. */
+  /** How many commits there are since the last version that it was told wholly; all, while it was told none. */
   get lag(): number {
-    return this.#port.log.head - this.#version;
+    const version = this.#isExact() ? this.#version : (this.#exact ?? 0);
+    return this.#port.log.head - version;
   }
 
   /** How many changes and keys have been looked at: what shows that a subscription goes on. */
@@ -152,8 +153,9 @@ export class FeedSubscription implements AsyncIterable<FeedFrame>, Disposable {
     this.close();
   }
 
-  /** For the feed: there may be something to tell. */
+  /** For the feed: there may be something to tell, and what it was about to tell may be gone. */
   wake(): void {
+    this.#walk.letGo();
     this.#waiting?.resolve();
     this.#waiting = undefined;
   }

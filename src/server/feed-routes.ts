@@ -12,17 +12,25 @@ import { apiErrorOf } from "./api-errors.ts";
 import { type QueryParameters, valuesOf } from "./query-flags.ts";
 import { webSocketsAt } from "./upgrades.ts";
 
-/** How long a subscriber that was ended may take to read its last frame. */
-const LAST_FRAME_MS = 5_000;
 const KEEP_ALIVE_MS = 30_000;
 /** A client has nothing to say. */
 const MAX_MESSAGE_BYTES = 1_024;
+
+export interface FeedRouteOptions {
+  readonly logger: Logger;
+  /** How long a subscriber that was ended may take to read its last frame, in milliseconds. */
+  readonly lastFrameMs: number;
+}
 
 /**
  * The change feed, `GET /v1/feed`: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html),
  * or a WebSocket when the client asks for one (RFC 6455). What is wrong with a subscription is said before it starts.
  */
-export function feedRoutes(app: FastifyInstance, feed: ChangeFeed, logger: Logger): void {
+export function feedRoutes(
+  app: FastifyInstance,
+  feed: ChangeFeed,
+  { logger, lastFrameMs }: FeedRouteOptions,
+): void {
   const open = new Set<FeedSubscription>();
   const subscriptions = new WeakMap<FastifyRequest, FeedSubscription>();
   const subscribe = (request: FastifyRequest): FeedSubscription => {
@@ -79,7 +87,7 @@ export function feedRoutes(app: FastifyInstance, feed: ChangeFeed, logger: Logge
         const subscription = subscriptions.get(request)!;
         const body = Readable.from(events(subscription), { objectMode: true, highWaterMark: 1 });
         subscription.ended.addEventListener("abort", () => {
-          setTimeout(() => reply.raw.destroy(), LAST_FRAME_MS).unref();
+          setTimeout(() => reply.raw.destroy(), lastFrameMs).unref();
         });
         body.once("close", () => done(subscription));
         return (
@@ -95,7 +103,7 @@ export function feedRoutes(app: FastifyInstance, feed: ChangeFeed, logger: Logge
       wsHandler: async (socket, request) => {
         const subscription = subscriptions.get(request)!;
         try {
-          await sendFrames(socket, subscription);
+          await sendFrames(socket, subscription, lastFrameMs);
         } finally {
           done(subscription);
         }
@@ -167,7 +175,11 @@ async function* events(subscription: FeedSubscription): AsyncGenerator<string, u
 }
 
 /** Sends a batch when the one before is on its way, until the client is gone or the feed has ended it. */
-async function sendFrames(socket: WebSocket, subscription: FeedSubscription): Promise<void> {
+async function sendFrames(
+  socket: WebSocket,
+  subscription: FeedSubscription,
+  lastFrameMs: number,
+): Promise<void> {
   const closed = once(socket, "close").then(
     () => subscription.close(),
     () => socket.terminate(),
@@ -177,7 +189,7 @@ async function sendFrames(socket: WebSocket, subscription: FeedSubscription): Pr
     subscription.close();
   });
   subscription.ended.addEventListener("abort", () => {
-    setTimeout(() => socket.terminate(), LAST_FRAME_MS).unref();
+    setTimeout(() => socket.terminate(), lastFrameMs).unref();
   });
   for (;;) {
     const frames = await subscription.next();

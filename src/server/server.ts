@@ -48,6 +48,8 @@ export interface ServerOptions extends Partial<AccessConfig> {
   readonly maxConcurrentRequests?: number;
   /** Default 10,000. */
   readonly maxConnections?: number;
+  /** How long a feed subscriber that was ended may take to read its last frame, in milliseconds. Default 5,000. */
+  readonly lastFrameMs?: number;
   /** When answers are packed. Default: as in OPA. */
   readonly gzip?: Gzip;
   /** How long requests under way may take when the service stops, in milliseconds. */
@@ -115,7 +117,7 @@ export function buildApp(
   isStopping: () => boolean = () => false,
   access: Access = OPEN_ACCESS,
 ): FastifyInstance {
-  const { maxBodyBytes, gzip = OPAS_GZIP, logger = silentLogger } = options;
+  const { maxBodyBytes, gzip = OPAS_GZIP, lastFrameMs = 5_000, logger = silentLogger } = options;
   const limits = {
     requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
     maxConnections: options.maxConnections ?? 10_000,
@@ -160,7 +162,7 @@ export function buildApp(
   unsupportedRoutes(app);
   healthRoutes(app, bridge, isStopping);
   metricsRoutes(app, bridge.metrics);
-  feedRoutes(app, bridge.feed, logger);
+  feedRoutes(app, bridge.feed, { logger, lastFrameMs });
   decisionRoutes(app, bridge.recording?.recent);
   consoleRoutes(app);
   return app;

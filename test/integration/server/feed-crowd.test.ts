@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import Fastify from "fastify";
 import { connect, StorageType } from "nats";
@@ -10,6 +8,7 @@ import { ChangeFeed } from "../../../src/feed/change-feed.ts";
 import { feedRoutes } from "../../../src/server/feed-routes.ts";
 import { plain } from "../../unit/feed/feed-client.ts";
 import { History } from "../../unit/feed/told.ts";
+import { usedBytes } from "../../support/memory.ts";
 import { startNatsServer } from "../../support/nats-server.ts";
 import { watchServer } from "../watch/support.ts";
 import { HttpFollower, type Manner } from "./feed-crowd.ts";
@@ -43,9 +42,10 @@ it("F1 F2 J1 J9 200 subscribers over HTTP, of any speed, that come and go while 
   const history = new History(store);
   for (const bucket of ["a", "b", "bulk"]) await manager.getOrCreateWatcher(bucket);
   // As the service's, but sooner to find somebody slow.
-  using feed = new ChangeFeed(store, { maxBytes: LOG_BYTES, farBehind: 20, stallMs: 2_000 });
+  using feed = new ChangeFeed(store, { maxBytes: LOG_BYTES, farBehind: 20, stallMs: 5_000 });
   await using app = Fastify();
-  feedRoutes(app, feed, silentLogger);
+  // All are given the time to read why they were ended, however busy the machine is.
+  feedRoutes(app, feed, { logger: silentLogger, lastFrameMs: 300_000 });
   const url = `${await app.listen({ port: 0, host: "127.0.0.1" })}/v1/feed`;
 
   const wereEnded = deferred();
@@ -111,27 +111,17 @@ it("F1 F2 J1 J9 200 subscribers over HTTP, of any speed, that come and go while 
     }
   }, PATIENT);
   expect(failures).toEqual([]);
-  // Who was ended long before it reads may find its connection cut, and no last message.
   for (const { told } of followers.slice(0, STALLED)) {
-    expect(["slow", "stopping"]).toContain(told.ends[0]);
-    expect(told.ends.at(-1)).toBe("stopping");
+    expect(told.ends).toEqual(["slow", "stopping"]);
   }
   const others = followers.slice(STALLED);
   expect(new Set(others.flatMap(({ told }) => told.ends))).toEqual(new Set(["stopping"]));
   expect(others.filter(({ told }) => told.rejoined > 0).length).toBeGreaterThan(SUBSCRIBERS / 3);
-}, 60_000);
+}, 300_000);
 
-const PATIENT = { timeout: 30_000, interval: 20 };
+const PATIENT = { timeout: 120_000, interval: 20 };
 
 async function clientOf(url: string) {
   const client = await connect({ servers: url });
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
-}
-
-/** What is in use after a collection. */
-function usedBytes(): number {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }

@@ -1,11 +1,17 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ChangeFeed } from "../../../src/feed/change-feed.ts";
+import { collectGarbage } from "../../support/memory.ts";
+import { FeedClient } from "./feed-client.ts";
 import { Writer } from "./store-kit.ts";
 import { readTo } from "./subscribing.ts";
 
 afterEach(() => {
   vi.useRealTimers();
 });
+
+/** Larger than any batch. */
+const MANY: readonly string[] = Array.from({ length: 20_000 }, (_, index) => `k${index}`);
+const PATIENT = { timeout: 20_000, interval: 10 };
 
 describe("F2 a slow subscriber", () => {
   /** Commits so many times, each time as time passes. */
@@ -82,6 +88,56 @@ describe("F2 a slow subscriber", () => {
     using idle = feed.subscribe();
     await writeFor(40, writer, () => undefined);
     expect([idle.ended.aborted, idle.lag]).toEqual([false, 800]);
+  });
+
+  it("that has not read its snapshot to the end lacks every commit, and is ended when those are many", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+    const writer = new Writer();
+    using feed = new ChangeFeed(writer.store, { farBehind: 100, stallMs: 10_000 });
+    await writer.mount("a", MANY);
+    await writer.mount("b");
+    using unread = feed.subscribe({ snapshot: true });
+    using reading = feed.subscribe({ snapshot: true });
+    expect([unread.lag, reading.lag, feed.status().maxLag]).toEqual([2, 2, 2]);
+    const [hello] = (await reading.next())!;
+    expect([hello!.type, reading.lag]).toEqual(["hello", 2]);
+    await readTo(reading, "complete");
+    expect([unread.lag, reading.lag, feed.status().maxLag]).toEqual([2, 0, 2]);
+    // What came into sight since is one commit, until it was told to the end.
+    await writer.mount("c", MANY);
+    await reading.next();
+    expect([unread.lag, reading.lag]).toEqual([3, 1]);
+    await readTo(reading, "complete");
+    expect([unread.lag, reading.lag]).toEqual([3, 0]);
+    await writeFor(20, writer, async () => {
+      while (reading.lag > 0) await reading.next();
+    });
+    expect([unread.ended.aborted, reading.ended.aborted]).toEqual([true, false]);
+    const [first] = (await unread.next())!;
+    expect(first!.type).toBe("hello");
+  });
+
+  it("in the middle of a bucket keeps no copy of it once it was taken away, and is told so when it reads", async () => {
+    const writer = new Writer();
+    using feed = new ChangeFeed(writer.store);
+    await writer.mount("a", MANY);
+    using snapshot = feed.subscribe({ snapshot: true });
+    using live = feed.subscribe();
+    await readTo(live, "hello");
+    await writer.mount("b", MANY);
+    const documents = ["a", "b"].map((bucket) => new WeakRef(writer.store.bucket(bucket)!));
+    expect((await snapshot.next())!.map(({ type }) => type)).toContain("entries");
+    await readTo(live, "entries");
+    for (const bucket of ["a", "b"]) await writer.unmount(bucket);
+    await vi.waitFor(() => {
+      collectGarbage();
+      expect(documents.map((one) => one.deref() === undefined)).toEqual([true, true]);
+    }, PATIENT);
+    for (const one of [snapshot, live]) {
+      const client = new FeedClient();
+      for (const { text } of await readTo(one, "complete")) client.take(text);
+      expect(one.cursor).toBe(feed.status().cursor);
+    }
   });
 
   it("costs no memory: the log is bounded by commits and by bytes, whoever reads", async () => {

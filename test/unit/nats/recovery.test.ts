@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../../src/common/async.ts";
+import { collectGarbage } from "../../support/memory.ts";
 import { Recovery, type RecoveryOptions } from "../../../src/nats/recovery.ts";
 
 const DOWN = new Error("down");
@@ -240,8 +239,6 @@ describe("a recovery", () => {
 
   test("O67 leaves nothing behind of the waits that ended early", async () => {
     vi.useRealTimers();
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
     const gone: WeakRef<object>[] = [];
     for (let round = 0; round < 20; round++) {
       const { made, state } = recovery({ wake: () => delay(0), minWaitMs: 60_000 });
@@ -253,7 +250,7 @@ describe("a recovery", () => {
     // What the last round has left on the stack may still be there.
     await vi.waitFor(
       () => {
-        collect();
+        collectGarbage();
         expect(gone.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(5);
       },
       { timeout: 5_000 },
