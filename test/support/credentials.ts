@@ -14,7 +14,7 @@ import * as x509 from "@peculiar/x509";
 import { webcrypto } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { removeAtExit } from "./exit.ts";
 
 /** PEM files made for one test: an authority, and what it signed. */
@@ -55,7 +55,8 @@ export async function makeTlsFiles(
   const caKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     ...validity,
-    name: "CN=Test authority",
+    // Of two with the same name, only one would be found.
+    name: `CN=Test authority ${basename(dir)}`,
     keys: caKeys,
     signingAlgorithm: SIGNING,
     extensions: [

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Server } from "node:https";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
@@ -23,14 +24,42 @@ export async function tlsOf({
 }: Partial<AccessConfig>): Promise<ServerTls | undefined> {
   if (tls === undefined) return undefined;
   const demanded = authentication === "tls";
-  return {
+  const options: ServerTls = {
     cert: await pem("cert_file", tls.certFile),
     key: await pem("private_key_file", tls.keyFile),
-    ...(tls.caFile !== undefined && { ca: await pem("ca_cert_file", tls.caFile) }),
+    ...(tls.caFile !== undefined && { ca: await authorities(tls.caFile) }),
     requestCert: demanded,
     rejectUnauthorized: demanded,
     minVersion: "TLSv1.2",
   };
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw new BridgeError(
+      "CONFIG_INVALID",
+      `The files of server.tls, ${quote(tls.certFile)} and ${quote(tls.keyFile)}, are not a certificate and its key (${messageOf(error)}).`,
+      { cause: error },
+    );
+  }
+  return options;
+}
+
+const CERTIFICATE =
+  /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^]*?-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+
+/** The authorities of a file. OpenSSL passes over what is none in silence, and then lets nobody in. */
+async function authorities(file: string): Promise<string[]> {
+  const found = (await pem("ca_cert_file", file)).toString("latin1").match(CERTIFICATE) ?? [];
+  try {
+    for (const text of found) new X509Certificate(text);
+    if (found.length > 0) return found;
+  } catch {
+    // As useless as a file without any.
+  }
+  throw new BridgeError(
+    "CONFIG_INVALID",
+    `The file of server.tls.ca_cert_file, ${quote(file)}, must have certificates in PEM, and has ${found.length === 0 ? "none" : "one that can't be read"}.`,
+  );
 }
 
 /**
@@ -54,7 +83,6 @@ export function followCertificates(
     // What was read for the start may be older than what is there by now.
     try {
       const tls = (await tlsOf(config))!;
-      createSecureContext(tls);
       (app.server as unknown as Server).setSecureContext(tls);
       if (!isFirst) logger.info({}, "the service's certificate was read again");
     } catch (error) {
