@@ -51,8 +51,8 @@ const CERTIFICATE =
 async function authorities(file: string): Promise<string[]> {
   const found = (await pem("ca_cert_file", file)).toString("latin1").match(CERTIFICATE) ?? [];
   try {
-    for (const text of found) new X509Certificate(text);
-    if (found.length > 0) return found;
+    const readable = found.map((text) => new X509Certificate(text));
+    if (readable.length > 0) return found;
   } catch {
     // As useless as a file without any.
   }

@@ -1,23 +1,14 @@
 import { readFile } from "node:fs/promises";
-import { connect, type NatsConnection, type ObjectStore } from "nats";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { ObjectStore } from "nats";
+import { describe, expect, it, vi } from "vitest";
 import { type Bridge, createBridge } from "../../../src/bridge.ts";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { bundleWith, revised } from "../../support/pack-bundle.ts";
+import { sharedNats } from "../../support/shared-nats.ts";
 import { TEAMS } from "./kit.ts";
 
 const SOON = { timeout: 8_000, interval: 10 };
 
-let nats: NatsServer;
-let client: NatsConnection;
-beforeAll(async () => {
-  nats = await startNatsServer();
-  client = await connect({ servers: nats.url });
-});
-afterAll(async () => {
-  await client?.close();
-  await nats?.stop();
-});
+const shared = sharedNats();
 
 async function put(store: ObjectStore, bytes: Buffer): Promise<void> {
   await store.putBlob({ name: "authz/teams.tar.gz" }, new Uint8Array(bytes));
@@ -25,7 +16,7 @@ async function put(store: ObjectStore, bytes: Buffer): Promise<void> {
 
 function bridgeOn(store: string): Promise<Bridge> {
   return createBridge({
-    nats: { server_url: nats.url, reconnect_wait: "50ms" },
+    nats: { server_url: shared.nats.url, reconnect_wait: "50ms" },
     bundles: { teams: { resource: `nats://${store}/authz/teams.tar.gz` } },
   });
 }
@@ -36,7 +27,7 @@ function activeIn(bridge: Bridge): string | undefined {
 
 describe("a bundle in a NATS object store", () => {
   it("P5 reaches the bridge as soon as it is put, also after a bad one and after an outage", async () => {
-    const store = await client.jetstream().views.os("policies");
+    const store = await shared.client.jetstream().views.os("policies");
     await put(store, await readFile(TEAMS));
     await using bridge = await bridgeOn("policies");
     expect(await bridge.decide("teams/authz/allow", { user: "alice" })).toEqual({ result: true });
@@ -51,7 +42,7 @@ describe("a bundle in a NATS object store", () => {
     );
     await put(store, await revised(TEAMS, "teams-3"));
     await vi.waitFor(() => expect(activeIn(bridge)).toBe("teams-3"), SOON);
-    await nats.restart();
+    await shared.nats.restart();
     await vi.waitFor(() => expect(bridge.health().nats).toBe("connected"), SOON);
     await vi.waitFor(() => put(store, Buffer.alloc(0)), SOON);
     await vi.waitFor(
@@ -69,9 +60,9 @@ describe("a bundle in a NATS object store", () => {
       code: "BUNDLE_DOWNLOAD",
       message: expect.stringContaining('"nowhere"') as string,
     });
-    const manager = await client.jetstreamManager();
+    const manager = await shared.client.jetstreamManager();
     await expect(manager.streams.info("OBJ_nowhere")).rejects.toThrow(/not found/);
-    await client.jetstream().views.os("empty");
+    await shared.client.jetstream().views.os("empty");
     await expect(bridgeOn("empty")).rejects.toMatchObject({
       code: "BUNDLE_DOWNLOAD",
       message: expect.stringContaining("There is no object") as string,
@@ -79,9 +70,9 @@ describe("a bundle in a NATS object store", () => {
   });
 
   it("that is put later, or taken away, is noticed as it happens", async () => {
-    const store = await client.jetstream().views.os("later");
+    const store = await shared.client.jetstream().views.os("later");
     await using bridge = await createBridge({
-      nats: { server_url: nats.url, retry_on_failed_connect: true },
+      nats: { server_url: shared.nats.url, retry_on_failed_connect: true },
       bundles: { teams: { resource: "nats://later/authz/teams.tar.gz" } },
     });
     await vi.waitFor(
@@ -100,12 +91,12 @@ describe("a bundle in a NATS object store", () => {
   });
 
   it("whose content is not what its digest says is refused, and the old one goes on", async () => {
-    const store = await client.jetstream().views.os("forged");
+    const store = await shared.client.jetstream().views.os("forged");
     await put(store, await readFile(TEAMS));
     await using bridge = await bridgeOn("forged");
     const info = await store.info("authz/teams.tar.gz");
     const other = await revised(TEAMS, "forged");
-    const js = client.jetstream();
+    const js = shared.client.jetstream();
     await js.publish("$O.forged.C.forged", new Uint8Array(other));
     // Its length needs no padding.
     const meta = `$O.forged.M.${Buffer.from("authz/teams.tar.gz").toString("base64url")}`;

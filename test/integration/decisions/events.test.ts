@@ -1,50 +1,21 @@
 import { readFile } from "node:fs/promises";
-import { connect } from "nats";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { makeTlsFiles } from "../../support/credentials.ts";
-import {
-  type LogCollector,
-  type LogEvent,
-  startLogCollector,
-} from "../../support/log-collector.ts";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { startLogCollector } from "../../support/log-collector.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { BASIC } from "../server/service.ts";
-import { AT_ONCE, startLogged } from "./kit.ts";
+import { AT_ONCE, eventsOf, sharedCollecting, startLogged } from "./kit.ts";
 
-let nats: NatsServer;
-let collector: LogCollector;
+const shared = sharedCollecting();
 
-beforeAll(async () => {
-  nats = await startNatsServer();
-  const client = await connect({ servers: nats.url });
-  await (await client.jetstream().views.kv("team")).put("key", '"value"');
-  await client.close();
-});
-
-afterAll(async () => {
-  await nats.stop();
-});
-
-beforeEach(async () => {
-  collector = await startLogCollector();
-});
-
-afterEach(async () => {
-  await collector.stop();
-});
-
-async function eventsOf(from: LogCollector, count: number): Promise<LogEvent[]> {
-  await vi.waitFor(() => expect(from.events()).toHaveLength(count), 10_000);
-  return from.events();
-}
+beforeAll(() => shared.put("team", { key: '"value"' }));
 
 describe("an event of the decision log", () => {
   it("L1 tells the time that the policy took from the time that it waited for buckets, as the answer does", async () => {
-    await using proxy = await startTcpProxy(Number(new URL(nats.url).port));
+    await using proxy = await startTcpProxy(shared.nats.port);
     await using service = await startLogged(
       proxy,
-      { services: { logs: { url: collector.url } }, decision_logs: { reporting: AT_ONCE } },
+      { services: { logs: { url: shared.collector.url } }, decision_logs: { reporting: AT_ONCE } },
       BASIC,
     );
     proxy.delay(200);
@@ -56,7 +27,7 @@ describe("an event of the decision log", () => {
       metrics: Record<string, number>;
     };
     expect(answer.result).toBe("value");
-    const [event] = await eventsOf(collector, 1);
+    const [event] = await shared.events(1);
     const metrics = event!["metrics"] as Record<string, number>;
     // At least once to the server and back.
     expect(metrics["timer_rego_external_resolve_ns"]).toBeGreaterThan(190e6);
@@ -68,8 +39,8 @@ describe("an event of the decision log", () => {
   });
 
   it("P2 names the batch that its decision was part of, and an identity of its own", async () => {
-    await using service = await startLogged(nats, {
-      services: { logs: { url: collector.url } },
+    await using service = await startLogged(shared.nats, {
+      services: { logs: { url: shared.collector.url } },
       decision_logs: { reporting: AT_ONCE },
     });
     const response = await fetch(`${service.url}/v1/batch/data/app/allow`, {
@@ -81,7 +52,7 @@ describe("an event of the decision log", () => {
       responses: Record<string, { decision_id: string; result: boolean }>;
     };
     await service.decide("app/allow", '{"user":"alice"}');
-    const events = await eventsOf(collector, 3);
+    const events = await shared.events(3);
     const { a, b } = answer.responses;
     const batch = events.filter((event) => event["batch_decision_id"] === answer.batch_decision_id);
     expect(new Map(batch.map(({ decision_id: id, result }) => [id, result]))).toEqual(
@@ -114,13 +85,19 @@ describe("an event of the decision log", () => {
       },
     };
     const log = { reporting: { ...AT_ONCE, max_delay_seconds: 1, min_delay_seconds: 0 } };
-    await using known = await startLogged(nats, { services: { logs: mutual }, decision_logs: log });
+    await using known = await startLogged(shared.nats, {
+      services: { logs: mutual },
+      decision_logs: log,
+    });
     await known.decide("app/allow", '{"n":1}');
     await eventsOf(secure, 1);
     const { tls: _, ...unproved } = mutual;
     const { credentials: __, ...unnamed } = mutual;
     for (const logs of [unproved, unnamed]) {
-      await using refused = await startLogged(nats, { services: { logs }, decision_logs: log });
+      await using refused = await startLogged(shared.nats, {
+        services: { logs },
+        decision_logs: log,
+      });
       await refused.decide("app/allow", '{"n":2}');
       await vi.waitFor(() => {
         const figures = refused.bridge.recording!.log.figures();

@@ -1,8 +1,15 @@
 import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 import { type Bridge, createBridge } from "../../../src/bridge.ts";
 import type { BridgeOptions } from "../../../src/config/options.ts";
 import { startServer } from "../../../src/server/server.ts";
+import {
+  type LogCollector,
+  type LogEvent,
+  startLogCollector,
+} from "../../support/log-collector.ts";
 import type { NatsServer } from "../../support/nats-server.ts";
+import { sharedNats, type SharedNats } from "../../support/shared-nats.ts";
 
 export const LOGGED: string = fileURLToPath(
   new URL("../../policies/decision-log/bundle.tar.gz", import.meta.url),
@@ -10,6 +17,33 @@ export const LOGGED: string = fileURLToPath(
 
 /** At once, so that tests don't wait. */
 export const AT_ONCE = { trigger: "immediate" } as const;
+
+/** What a file's tests share, and a collector of events for each of them. */
+export interface Collecting extends SharedNats {
+  readonly collector: LogCollector;
+  /** The events that have come, once there are so many. */
+  events(count: number): Promise<LogEvent[]>;
+}
+
+export function sharedCollecting(): Collecting {
+  const shared = sharedNats();
+  let collector: LogCollector | undefined;
+  beforeEach(async () => {
+    collector = await startLogCollector();
+  });
+  afterEach(() => collector?.stop());
+  const more: PropertyDescriptorMap & ThisType<Collecting> = {
+    collector: { get: () => collector! },
+    events: { value: (count: number) => eventsOf(collector!, count) },
+  };
+  return Object.defineProperties(shared, more) as Collecting;
+}
+
+/** The events that a collector has got, once there are so many. */
+export async function eventsOf(from: LogCollector, count: number): Promise<LogEvent[]> {
+  await vi.waitFor(() => expect(from.events()).toHaveLength(count), 20_000);
+  return from.events();
+}
 
 /** A service whose decisions are logged. */
 export interface LoggedService extends AsyncDisposable {

@@ -1,23 +1,11 @@
-import { connect, type NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { describe, expect, it, vi } from "vitest";
+import { sharedNats } from "../../support/shared-nats.ts";
 import { AT_ONCE, startLogged } from "./kit.ts";
 
-let nats: NatsServer;
-let client: NatsConnection;
-
-beforeAll(async () => {
-  nats = await startNatsServer();
-  client = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-});
-
-afterAll(async () => {
-  await client.close();
-  await nats.stop();
-});
+const shared = sharedNats();
 
 async function stored(stream: string): Promise<{ decision_id: string }[]> {
-  const manager = await client.jetstreamManager();
+  const manager = await shared.client.jetstreamManager();
   const { state } = await manager.streams.info(stream);
   const events: { decision_id: string }[] = [];
   for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
@@ -28,7 +16,7 @@ async function stored(stream: string): Promise<{ decision_id: string }[]> {
 
 describe("the decision log on a subject", () => {
   it("L1 waits for a stream and through an outage of NATS, then has every decision once, in order", async () => {
-    await using service = await startLogged(nats, {
+    await using service = await startLogged(shared.nats, {
       decision_logs: {
         nats: { subject: "decisions.log" },
         reporting: { ...AT_ONCE, min_delay_seconds: 0, max_delay_seconds: 1 },
@@ -44,13 +32,13 @@ describe("the decision log on a subject", () => {
     };
     await decide(3);
     await vi.waitFor(() => expect(figures().delivery_failures).toBeGreaterThanOrEqual(1), 10_000);
-    const manager = await client.jetstreamManager();
+    const manager = await shared.client.jetstreamManager();
     await manager.streams.add({ name: "LOG", subjects: ["decisions.>"] });
     await vi.waitFor(() => expect(figures().delivered).toBe(3), 10_000);
-    await nats.halt();
+    await shared.nats.halt();
     await decide(100);
     expect(figures().waiting).toBeGreaterThanOrEqual(1);
-    await nats.start();
+    await shared.nats.start();
     await decide(2);
     await vi.waitFor(
       () =>
@@ -64,10 +52,10 @@ describe("the decision log on a subject", () => {
   }, 40_000);
 
   it("L1 counts an event that is larger than NATS takes, and goes on with the next", async () => {
-    await using service = await startLogged(nats, {
+    await using service = await startLogged(shared.nats, {
       decision_logs: { nats: { subject: "large.log" }, reporting: AT_ONCE },
     });
-    const manager = await client.jetstreamManager();
+    const manager = await shared.client.jetstreamManager();
     await manager.streams.add({ name: "LARGE", subjects: ["large.>"] });
     await service.decide("app/allow", "1");
     await vi.waitFor(() => expect(service.bridge.recording!.log.figures().delivered).toBe(1));

@@ -1,26 +1,21 @@
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { request } from "node:https";
-import { connect as connectSocket, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startServer } from "../../../src/server/server.ts";
 import { makeTlsFiles, type TlsFiles } from "../../support/credentials.ts";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { sharedNats } from "../../support/shared-nats.ts";
 import { API, BASIC, type Reply, type Service, startService } from "./service.ts";
 
-let nats: NatsServer;
+const shared = sharedNats();
 let folder: string;
 
 beforeAll(async () => {
-  nats = await startNatsServer();
   folder = await mkdtemp(join(tmpdir(), "access-"));
 });
 
-afterAll(async () => {
-  await nats.stop();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => rm(folder, { recursive: true }));
 
 const REFUSED = { code: "unauthorized", message: "authentication required" };
 const REJECTED = { code: "unauthorized", message: "request rejected by administrative policy" };
@@ -43,7 +38,7 @@ describe("authentication: token", () => {
     await writeFile(tokenFile, "# who may ask\n\nplain-token\nalice  al1ce.t0ken= # hers\r\n");
     service = await startService(
       API,
-      { server_url: nats.url },
+      { server_url: shared.nats.url },
       { authentication: "token", tokenFile },
     );
   });
@@ -88,7 +83,7 @@ describe("authentication: token", () => {
   it("answers probes of /health, without reasons for strangers", async () => {
     expect((await service.get("/health")).status).toBe(200);
     const options = { authentication: "token", tokenFile } as const;
-    await using bare = await startService(undefined, { server_url: nats.url }, options);
+    await using bare = await startService(undefined, { server_url: shared.nats.url }, options);
     const stranger = await bare.get("/health?plugins");
     expect([stranger.status, stranger.body]).toMatchObject([500, { reasons: [] }]);
     const known = await bare.get("/health", { headers: { authorization: "Bearer plain-token" } });
@@ -131,7 +126,7 @@ describe("authorization: basic", () => {
   beforeAll(async () => {
     service = await startService(
       API,
-      { server_url: nats.url },
+      { server_url: shared.nats.url },
       { authentication: "token", authorization: "basic" },
     );
   });
@@ -181,7 +176,7 @@ describe("authorization: basic", () => {
   it("refuses everything where the policy is missing", async () => {
     await using without = await startService(
       BASIC,
-      { server_url: nats.url },
+      { server_url: shared.nats.url },
       { authorization: "basic" },
     );
     const reply = await without.get("/v1/data/basic/allow");
@@ -199,7 +194,7 @@ describe("authentication: tls", () => {
     files = await makeTlsFiles("admin");
     service = await startService(
       API,
-      { server_url: nats.url },
+      { server_url: shared.nats.url },
       {
         authentication: "tls",
         authorization: "basic",
@@ -248,110 +243,5 @@ describe("authentication: tls", () => {
     await using foreign = await makeTlsFiles("admin");
     await expect(over(foreign, "/health")).rejects.toThrow(/alert|reset|hang up|certificate/i);
     await expect(fetch(service.url.replace("https", "http"))).rejects.toThrow("fetch failed");
-  });
-});
-
-describe("limits", () => {
-  it("refuse what would be one request too many at the same time", async () => {
-    await using service = await startService(
-      BASIC,
-      { server_url: nats.url },
-      { maxConcurrentRequests: 2 },
-    );
-    const slow = await Promise.all([0, 1].map(() => halfARequest(service)));
-    await vi.waitFor(async () => expect((await service.get("/health")).status).toBe(503), 5_000);
-    const reply = await service.get("/health");
-    expect([reply.body, reply.headers.get("retry-after")]).toMatchObject([
-      { code: "internal_error", errors: [{ code: "SERVER_BUSY" }] },
-      "1",
-    ]);
-    for (const socket of slow) socket.destroy();
-    await vi.waitFor(async () => expect((await service.get("/health")).status).toBe(200), 5_000);
-  });
-
-  it("close connections beyond the most, and serve the others", async () => {
-    await using service = await startService(
-      BASIC,
-      { server_url: nats.url },
-      { maxConnections: 1 },
-    );
-    const held = await halfARequest(service);
-    await vi.waitFor(() => expect(service.get("/health")).rejects.toThrow("fetch failed"), {
-      timeout: 5_000,
-    });
-    held.destroy();
-    await vi.waitFor(async () => expect((await service.get("/health")).status).toBe(200), 5_000);
-  });
-
-  it("drop who does not finish its headers or its body", async () => {
-    await using service = await startService(
-      BASIC,
-      { server_url: nats.url },
-      { requestTimeoutMs: 300 },
-    );
-    const headers = await halfARequest(
-      service,
-      "POST /v1/data/basic/echo HTTP/1.1\r\nHost: x\r\nX: ",
-    );
-    const body = await halfARequest(service);
-    for (const socket of [headers, body]) {
-      let text = "";
-      socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-      await new Promise((resolve) => socket.once("close", resolve));
-      expect(text).toMatch(/^HTTP\/1\.1 408 .*"code":"invalid_parameter"/s);
-    }
-  });
-
-  it("drop who does not take its answer", async () => {
-    await using service = await startService(
-      BASIC,
-      { server_url: nats.url, query_timeout: "200ms", evaluation_timeout: "30s" },
-      { requestTimeoutMs: 4_000, maxConcurrentRequests: 1 },
-    );
-    // More than the kernel's buffers take at once.
-    const input = `"${"x".repeat(10_000_000)}"`;
-    const text = `{"input":${input}}`;
-    const socket = await halfARequest(
-      service,
-      `POST /v1/data/basic/echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
-    );
-    socket.pause();
-    const free = async (): Promise<boolean> => (await service.get("/health")).status === 200;
-    await vi.waitFor(async () => expect(await free()).toBe(false), 5_000);
-    await vi.waitFor(async () => expect(await free()).toBe(true), 10_000);
-    socket.destroy();
-  });
-});
-
-function halfARequest(
-  service: Service,
-  text = "POST /v1/data/basic/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectSocket(service.server.port, "127.0.0.1", () => {
-      socket.write(text, () => resolve(socket));
-    });
-    socket.on("error", reject);
-  });
-}
-
-describe("listening", () => {
-  it("warns where others can reach a service that asks nobody who they are", async () => {
-    await using service = await startService(BASIC, { server_url: nats.url });
-    const warnings: string[] = [];
-    const silent = (): void => undefined;
-    const logger = {
-      debug: silent,
-      info: silent,
-      error: silent,
-      warn: (_fields: object, text: string) => void warnings.push(text),
-    };
-    const options = { ...service.bridge.config.server, port: 0, logger };
-    for (const host of ["0.0.0.0", "127.0.0.1", "localhost"]) {
-      await (await startServer(service.bridge, { ...options, host })).close();
-    }
-    expect(warnings).toEqual([
-      expect.stringMatching(/^everybody who reaches this address may ask/),
-    ]);
   });
 });

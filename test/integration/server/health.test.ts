@@ -1,24 +1,14 @@
 import { once } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
-import { connect, type NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
+import { connect } from "nats";
+import { describe, expect, it, vi } from "vitest";
+import { startNatsServer } from "../../support/nats-server.ts";
 import { freePort } from "../../support/ports.ts";
+import { sharedNats } from "../../support/shared-nats.ts";
 import { BASIC, type Service, startService } from "./service.ts";
 
-let nats: NatsServer;
-let client: NatsConnection;
-
-beforeAll(async () => {
-  nats = await startNatsServer();
-  client = await connect({ servers: nats.url });
-});
-
-afterAll(async () => {
-  await client.close();
-  await nats.stop();
-});
+const shared = sharedNats();
 
 const HEALTHY = { status: 200, body: {} };
 
@@ -36,7 +26,7 @@ describe("R4 /health", () => {
   ];
 
   it("is 200 when everything configured is there", async () => {
-    await using service = await startService(BASIC, { server_url: nats.url });
+    await using service = await startService(BASIC, { server_url: shared.nats.url });
     for (const query of every) expect(await service.get(`/health${query}`)).toMatchObject(HEALTHY);
     expect(await service.get("/health", { method: "HEAD" })).toMatchObject({
       status: 200,
@@ -45,7 +35,7 @@ describe("R4 /health", () => {
   });
 
   it("is 500 without a policy, however it is asked", async () => {
-    await using service = await startService(undefined, { server_url: nats.url });
+    await using service = await startService(undefined, { server_url: shared.nats.url });
     expect(await service.get("/health")).toMatchObject(
       unhealthy("unable to perform evaluation", "no policy is active"),
     );
@@ -97,7 +87,7 @@ describe("R4 /health", () => {
   });
 
   it("says ?plugins is not OK while the service stops, and goes on answering", async () => {
-    await using service = await startService(BASIC, { server_url: nats.url });
+    await using service = await startService(BASIC, { server_url: shared.nats.url });
     service.server.drain();
     expect(await service.get("/health")).toMatchObject(HEALTHY);
     expect(await service.get("/health?plugins&exclude-plugin=nats")).toMatchObject(
@@ -109,7 +99,7 @@ describe("R4 /health", () => {
 
 describe("/v1/status", () => {
   it("names connection, policy and buckets", async () => {
-    await using service = await startService(BASIC, { server_url: nats.url });
+    await using service = await startService(BASIC, { server_url: shared.nats.url });
     expect((await service.get("/v1/status")).body).toMatchObject({
       result: {
         nats: { state: "connected" },
@@ -197,9 +187,9 @@ describe("N2 /health while the store is busy", () => {
   }
 
   it("N1 is answered within 100 ms while a writer holds the store, and so are decisions", async () => {
-    const kv = await client.jetstream().views.kv("held");
+    const kv = await shared.client.jetstream().views.kv("held");
     await kv.put("a", "1");
-    await using service = await startService(BASIC, { server_url: nats.url });
+    await using service = await startService(BASIC, { server_url: shared.nats.url });
     const writer = await service.bridge.store.begin();
     let loaded = false;
     const load = service.bridge.manager.getOrCreateWatcher("held").finally(() => (loaded = true));
@@ -223,15 +213,15 @@ describe("N2 /health while the store is busy", () => {
 
   it("is answered within 100 ms while a bucket of 30,000 keys is loaded, and while it changes", async () => {
     const keys = 30_000;
-    await client.jetstream().views.kv("large");
+    await shared.client.jetstream().views.kv("large");
     const value = new TextEncoder().encode(
       JSON.stringify({ role: "member", tags: ["a", "b"], n: 1 }),
     );
     for (let key = 0; key < keys; key++) {
-      client.publish(`$KV.large.group.user-${key}`, value);
-      if (key % 5_000 === 0) await client.flush();
+      shared.client.publish(`$KV.large.group.user-${key}`, value);
+      if (key % 5_000 === 0) await shared.client.flush();
     }
-    const manager = await client.jetstreamManager();
+    const manager = await shared.client.jetstreamManager();
     await vi.waitFor(
       async () => {
         expect((await manager.streams.info("KV_large")).state.messages).toBe(keys);
@@ -239,14 +229,14 @@ describe("N2 /health while the store is busy", () => {
       { timeout: 20_000 },
     );
 
-    await using service = await startService(BASIC, { server_url: nats.url });
+    await using service = await startService(BASIC, { server_url: shared.nats.url });
     const loading = await askDuring(service, () =>
       service.bridge.manager.getOrCreateWatcher("large"),
     );
     const changing = await askDuring(service, async () => {
       for (let key = 0; key < 5_000; key++) {
-        client.publish(`$KV.large.group.user-${key}`, value);
-        if (key % 100 === 0) await client.flush();
+        shared.client.publish(`$KV.large.group.user-${key}`, value);
+        if (key % 100 === 0) await shared.client.flush();
       }
       await vi.waitFor(
         () => {

@@ -11,3 +11,10 @@ echo := input
 chance := {"now": time.now_ns(), "number": rand.intn(input.seed, 1000), "again": rand.intn(input.seed, 1000)}
 
 kept := nats.kv.get_data(input.bucket, input.key)
+
+# While the bucket is not there, another builtin is asked than afterwards.
+late := {"at": at, "value": nats.kv.get_data(input.bucket, input.key)}
+
+at := "later" if data.nats.kv[input.bucket]
+
+else := time.now_ns()
