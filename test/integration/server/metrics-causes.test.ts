@@ -4,9 +4,10 @@ import { createBridge } from "../../../src/bridge.ts";
 import { startServer } from "../../../src/server/server.ts";
 import { startLogCollector } from "../../support/log-collector.ts";
 import { startNatsServer } from "../../support/nats-server.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { startLogged } from "../decisions/kit.ts";
 import { metric } from "./scrape.ts";
-import { BASIC } from "./service.ts";
+import { BASIC, startService } from "./service.ts";
 
 const DEADLINE = { timeout: 15_000, interval: 20 };
 
@@ -56,6 +57,25 @@ describe("metrics move with what they are about:", () => {
     await close();
     await client.close();
   });
+
+  it("the decisions that wait for a bucket", async () => {
+    await using nats = await startNatsServer();
+    await using proxy = await startTcpProxy(nats.port);
+    const client = await connect({ servers: nats.url });
+    await (await client.jetstream().views.kv("team")).put("a", "1");
+    await using service = await startService(BASIC, { server_url: proxy.url });
+    expect(await metric(service.url, "suspended_decisions")).toBe(0);
+    proxy.fromServer.shut();
+    const input = { bucket: "team", key: "a" };
+    const waiting = [0, 1, 2].map(() => service.decide("basic/value", input));
+    await vi.waitFor(async () => {
+      expect(await metric(service.url, "suspended_decisions")).toBe(3);
+    }, DEADLINE);
+    proxy.fromServer.open();
+    for (const { body } of await Promise.all(waiting)) expect(body).toEqual({ result: 1 });
+    expect(await metric(service.url, "suspended_decisions")).toBe(0);
+    await client.close();
+  }, 40_000);
 
   it("the age of a bucket's copy, which grows in an outage and is over after it", async () => {
     await using nats = await startNatsServer();
@@ -123,6 +143,8 @@ describe("metrics move with what they are about:", () => {
       expect(await metric(url, "decision_log_waiting_events")).toBe(0);
     }, DEADLINE);
     expect(await metric(url, "decision_log_waiting_bytes")).toBe(0);
+    // What is on its way waits no longer, and need not be there yet.
+    await vi.waitFor(() => expect(collector.events()).toHaveLength(20), DEADLINE);
     expect(collector.events().map(({ input }) => input)).toEqual(
       Array.from({ length: 20 }, (_, index) => index + 3),
     );
