@@ -13,7 +13,10 @@ chance := {"now": time.now_ns(), "number": rand.intn(input.seed, 1000), "again":
 kept := nats.kv.get_data(input.bucket, input.key)
 
 # While the bucket is not there, another builtin is asked than afterwards.
-late := {"at": at, "value": nats.kv.get_data(input.bucket, input.key)}
+late := {"at": when, "value": value} if {
+	when := at
+	value := nats.kv.get_data(input.bucket, input.key)
+}
 
 at := "later" if data.nats.kv[input.bucket]
 
