@@ -90,7 +90,6 @@ export class Bridge implements AsyncDisposable {
   readonly writes: WriteThrough | undefined;
   readonly #link: NatsLink;
   readonly #logger: Logger;
-  #rootLoaded: boolean;
   #closed: Promise<void> | undefined;
 
   constructor(
@@ -135,13 +134,13 @@ export class Bridge implements AsyncDisposable {
       status: () => this.status(),
       entrypoints: () => this.engine.policy?.entrypoints ?? [],
       suspended: () => this.engine.suspended,
+      ready: () => this.health().ready,
     });
     const { manager, store } = this;
     const { writes } = config;
     this.writes =
       writes &&
       new WriteThrough({ config: writes, writer: writerOf(link), manager, store, logger });
-    this.#rootLoaded = watch.rootBucket === "";
   }
 
   /** Part of {@link createBridge}. */
@@ -151,9 +150,7 @@ export class Bridge implements AsyncDisposable {
     await bundles.local;
     await this.#link.start();
     if (waits) await bundles.all;
-    const root = this.manager.startRoot().then(() => {
-      this.#rootLoaded = true;
-    });
+    const root = this.manager.startRoot();
     if (waits) await root;
     else root.catch((error: unknown) => this.#logger.warn({}, `root bucket: ${messageOf(error)}`));
   }
@@ -220,7 +217,6 @@ export class Bridge implements AsyncDisposable {
       policyActive: this.engine.policy !== undefined,
       bundles: this.bundles.status(),
       rootBucket: this.config.watch.rootBucket,
-      rootLoaded: this.#rootLoaded,
       watch: this.manager.status(),
     });
   }

@@ -26,8 +26,6 @@ export interface HealthFacts {
   readonly bundles: Readonly<Record<string, BundleStatus>>;
   /** Empty: none. */
   readonly rootBucket: string;
-  /** Whether the root bucket was loaded once, and what has become of its watcher since. */
-  readonly rootLoaded: boolean;
   readonly watch: ManagerStatus;
 }
 
@@ -39,7 +37,7 @@ const WEDGED_MS = 30_000;
  * was given up, a reader that can't go on, and a copy that is over its staleness budget do.
  */
 export function healthOf(facts: HealthFacts): BridgeHealth {
-  const { nats, policyActive, rootBucket, rootLoaded, watch } = facts;
+  const { nats, policyActive, rootBucket, watch } = facts;
   const { state, lastError } = nats;
   const reasons: string[] = [];
   if (state === "connecting" || state === "failed" || state === "closed") {
@@ -58,7 +56,7 @@ export function healthOf(facts: HealthFacts): BridgeHealth {
   }
   const root = watch.buckets.find(({ bucket }) => bucket === rootBucket);
   const there = root?.state === "live" || root?.state === "recovering" || root?.state === "hidden";
-  if (rootBucket !== "" && !(rootLoaded && there)) {
+  if (rootBucket !== "" && !there) {
     reasons.push(`the root bucket ${rootBucket} is not loaded`);
   }
   for (const { bucket, stale, onStale, ageMs = 0, failingMs = 0, lastError } of watch.buckets) {

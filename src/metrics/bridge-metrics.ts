@@ -36,6 +36,8 @@ export interface MetricsSource {
     readonly bundles: Readonly<Record<string, BundleStatus>>;
   };
   entrypoints(): readonly string[];
+  /** Whether everything configured is there, as `/health/ready` says it. */
+  ready(): boolean;
   /** Decisions that wait for buckets now. */
   suspended(): number;
 }
@@ -129,6 +131,9 @@ export class BridgeMetrics {
   #watching(): void {
     const { registry } = this;
     const source = this.#source;
+    gauge(registry, "ready", "1 while everything configured is there.", () => {
+      return source.ready() ? 1 : 0;
+    });
     gauge(registry, "suspended_decisions", "Decisions that wait for buckets now.", () =>
       source.suspended(),
     );
@@ -176,7 +181,10 @@ export class BridgeMetrics {
         ages.reset();
         const aged = source
           .status()
-          .watch.buckets.map(({ bucket, ageMs = 0 }) => ({ bucket, age: ageMs / 1_000 }))
+          .watch.buckets.flatMap(({ bucket, ageMs }) => {
+            // A bucket that was not loaded has no copy that could be old.
+            return ageMs === undefined ? [] : [{ bucket, age: ageMs / 1_000 }];
+          })
           .toSorted((a, b) => b.age - a.age);
         for (const { bucket, age } of aged.slice(0, MAX_BUCKETS)) ages.set({ bucket }, age);
         const other = aged[MAX_BUCKETS];

@@ -19,7 +19,6 @@ function facts(change: Partial<HealthFacts>, bucket: Partial<WatchedBucketStatus
     policyActive: true,
     bundles: {},
     rootBucket: "",
-    rootLoaded: true,
     watch: { buckets: [{ ...BUCKET, ...bucket }] } as unknown as HealthFacts["watch"],
     ...change,
   });
@@ -42,7 +41,7 @@ describe("R4 O34 health", () => {
   });
 
   it("R4 says what has not loaded", () => {
-    expect(facts({ rootBucket: "a", rootLoaded: false }, { state: "loading" }).reasons).toEqual([
+    expect(facts({ rootBucket: "a" }, { state: "loading" }).reasons).toEqual([
       "the root bucket a is not loaded",
     ]);
     expect(facts({ rootBucket: "a" }, { state: "failed" }).ready).toBe(false);

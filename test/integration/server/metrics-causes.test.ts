@@ -95,7 +95,7 @@ describe("metrics move with what they are about:", () => {
     expect(await metric(url, "nats_connected")).toBe(1);
     expect(await age()).toBeLessThan(2);
     const wentAt = performance.now();
-    await nats.stop();
+    await nats.kill();
     await vi.waitFor(async () => expect(await age()).toBeGreaterThan(3), DEADLINE);
     // It was known to be current until shortly before.
     expect(await age()).toBeLessThan((performance.now() - wentAt) / 1_000 + 2);
