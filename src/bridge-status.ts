@@ -8,19 +8,26 @@ import type { WriteFigures } from "./writes/write-through.ts";
 
 /** What the bridge knows of itself; nothing secret. */
 export interface BridgeStatus {
+  /** The connection. */
   readonly nats: ReturnType<NatsLink["status"]>;
+  /** What answers decisions; undefined before the first activation. */
   readonly policy:
     | {
         /** The revision of each active bundle, by its name. */
         readonly bundles: Readonly<Record<string, string>>;
+        /** The paths of the decisions that the policies were compiled for. */
         readonly entrypoints: readonly string[];
+        /** The copies of the data in the memory of the policies. */
         readonly resident: ResidentFigures;
       }
     | undefined;
   /** By name. */
   readonly bundles: Readonly<Record<string, BundleStatus>>;
+  /** The buckets. */
   readonly watch: ReturnType<BucketWatcherManager["status"]>;
+  /** The change feed. */
   readonly feed: FeedStatus;
+  /** The number of the store's last commit; 0 before the first. */
   readonly version: number;
   /** Absent where the decision log is off. */
   readonly decisionLog?: DecisionLogFigures;

@@ -34,6 +34,7 @@ export interface Decision {
   readonly result?: unknown;
 }
 
+/** What {@link createBridge} takes beside the configuration; each has a default. */
 export interface CreateOptions {
   /** Default: silent. */
   readonly logger?: Logger;
@@ -51,6 +52,9 @@ export interface CreateOptions {
  *
  * Rejects, with everything closed again, with `CONFIG_*`, `BUNDLE_*`, `POLICY_*`, `NATS_*` or `BUCKET_*`. With
  * `retry_on_failed_connect` it doesn't wait for NATS, and goes on trying in the background.
+ *
+ * @param options - The configuration, as it is written or as `loadConfig` answers it.
+ * @param more - What is no configuration.
  */
 export async function createBridge(
   options: BridgeOptions | BridgeConfig,
@@ -76,15 +80,21 @@ export async function createBridge(
 
 /** A running bridge. Made by {@link createBridge}; the only place that wires the parts together. */
 export class Bridge implements AsyncDisposable {
+  /** The configuration in effect, with every default filled in. */
   readonly config: BridgeConfig;
+  /** The data of the watched buckets. */
   readonly store: PolicyStore;
+  /** Which buckets are watched. */
   readonly manager: BucketWatcherManager;
+  /** Makes the decisions. Those that are asked of it directly are neither recorded nor counted. */
   readonly engine: PolicyEngine;
   /** Where the engine's bundles come from, by the configuration. */
   readonly bundles: BundleManager;
   /** The decision log; undefined where it is off. */
   readonly recording: DecisionRecording | undefined;
+  /** What changes in the watched buckets. */
   readonly feed: ChangeFeed;
+  /** Metrics, in a registry that others may add theirs to. */
   readonly metrics: BridgeMetrics;
   /** Writes keys of buckets; undefined where that is off. */
   readonly writes: WriteThrough | undefined;
@@ -92,6 +102,7 @@ export class Bridge implements AsyncDisposable {
   readonly #logger: Logger;
   #closed: Promise<void> | undefined;
 
+  /** @hidden Use {@link createBridge}. */
   constructor(
     config: BridgeConfig,
     link: NatsLink,
@@ -143,7 +154,7 @@ export class Bridge implements AsyncDisposable {
       new WriteThrough({ config: writes, writer: writerOf(link), manager, store, logger });
   }
 
-  /** Part of {@link createBridge}. */
+  /** @hidden Part of {@link createBridge}. */
   async start(): Promise<void> {
     const waits = this.config.nats.retryOnFailedConnect !== true;
     const bundles = this.bundles.start();
@@ -211,6 +222,7 @@ export class Bridge implements AsyncDisposable {
     return this.#link.gaveUp;
   }
 
+  /** Whether the bridge can answer as configured. Answers at once. */
   health(): BridgeHealth {
     return healthOf({
       nats: this.#link.status(),
@@ -221,6 +233,7 @@ export class Bridge implements AsyncDisposable {
     });
   }
 
+  /** What the bridge knows of its connection, policies and buckets; nothing secret. Answers at once. */
   status(): BridgeStatus {
     const { policy } = this.engine;
     return {
@@ -245,6 +258,7 @@ export class Bridge implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** As {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -22,8 +22,9 @@ export interface RecordedOptions extends DecideOptions {
 
 /** The engine's decisions, written into the decision log. */
 export class DecisionRecording {
+  /** Where the decisions go. */
   readonly log: DecisionLog;
-  /** The latest events, for those who look on. */
+  /** @hidden The latest events, for those who look on. */
   readonly recent: RecentDecisions = new RecentDecisions();
   /** Names of the request headers that events show. */
   readonly headers: readonly string[];
@@ -32,7 +33,7 @@ export class DecisionRecording {
   readonly #seen = new Map<string, ActivePolicy>();
   readonly #withAnswers: boolean;
 
-  /** Undefined where the configuration has no decision log. */
+  /** @hidden Undefined where the configuration has no decision log. */
   static of(
     config: BridgeConfig,
     engine: PolicyEngine,

@@ -1,8 +1,4 @@
-/**
- * Every error that the bridge raises on purpose, in one table: a stable code, whether trying the same
- * thing again later can help, and what the code means. Messages name the value that was wrong and the remedy.
- */
-export const ERROR_CODES = {
+const TABLE = {
   BRIDGE_STOPPING: {
     retryable: false,
     meaning: "The bridge is stopping or has stopped; nothing new is started.",
@@ -173,12 +169,29 @@ export const ERROR_CODES = {
   TOOL_FAILED: { retryable: false, meaning: "A program that was started ended with an error." },
 } as const;
 
-/** The stable codes of {@link BridgeError}. */
-export type ErrorCode = keyof typeof ERROR_CODES;
+/** The stable codes of {@link BridgeError}; the README's section "Errors" lists them all. */
+// Without the extraction, declarations and messages would have the whole list in the place of the name.
+export type ErrorCode = Extract<keyof typeof TABLE, string>;
+
+/** What a code stands for. */
+export interface ErrorMeaning {
+  /** Whether the same call can succeed later without a change by the caller. */
+  readonly retryable: boolean;
+  /** In one sentence. */
+  readonly meaning: string;
+}
+
+/**
+ * Every error that the bridge raises on purpose, in one table: a stable code, whether trying the same
+ * thing again later can help, and what the code means. Messages name the value that was wrong and the remedy.
+ */
+export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorMeaning>> = TABLE;
 
 /** The one error class of the bridge. `code` is stable; `message` says what was wrong, the value, and the remedy. */
 export class BridgeError extends Error {
+  /** Always "BridgeError". */
   override readonly name = "BridgeError";
+  /** Says what has happened; the same in every version. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {

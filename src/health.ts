@@ -7,7 +7,9 @@ import type { ManagerStatus } from "./watch/manager-status.ts";
 export interface BridgeHealth {
   /** Whether the process can work at all; false once the connection has been given up for good. */
   readonly live: boolean;
+  /** Whether everything configured is there and can be trusted; an ordinary reconnect changes nothing of it. */
   readonly ready: boolean;
+  /** The connection. */
   readonly nats: ConnectionState;
   /** Whether there is a policy, or data, to answer from. */
   readonly policy: boolean;
@@ -15,6 +17,7 @@ export interface BridgeHealth {
   readonly bundles: boolean;
   /** What works, and an operator should know all the same. */
   readonly warnings: readonly string[];
+  /** Why it is not ready, one sentence each; empty where it is. */
   readonly reasons: readonly string[];
 }
 

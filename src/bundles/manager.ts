@@ -8,12 +8,14 @@ export class BundleManager {
   /** Names, the one that was activated last at the end. */
   readonly #order: string[] = [];
 
-  /** Each follower's `onActivated` must call {@link activated}. */
+  /** @hidden Each follower's `onActivated` must call {@link activated}. */
   constructor(followers: readonly BundleFollower[]) {
     this.#followers = new Map(followers.map((follower) => [follower.name, follower]));
   }
 
   /**
+   * @hidden Part of `createBridge`.
+   *
    * Begins to follow all bundles. `local` resolves when those of this machine are active, `all` when every one is;
    * each rejects with why the first attempt at one has failed, and the attempts go on.
    */
@@ -26,7 +28,7 @@ export class BundleManager {
     return { local: whenAll(locals), all };
   }
 
-  /** To be told that a bundle was activated. */
+  /** @hidden To be told that a bundle was activated. */
   activated(name: string): void {
     const index = this.#order.indexOf(name);
     if (index >= 0) this.#order.splice(index, 1);

@@ -1,27 +1,38 @@
 /** The service of the decision log. Other ways of OPA to authenticate are refused there. */
 export interface ServiceOptions {
+  /** Where `services` is a list; in an object its key is its name. */
   readonly name?: string;
+  /** `http://` or `https://`, without credentials. */
   readonly url: string;
+  /** Sent with every request. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Default 10. */
   readonly response_header_timeout_seconds?: number;
   /** Accept any certificate. Default false. */
   readonly allow_insecure_tls?: boolean;
+  /** How the service shows who it is. Default: a certificate of an authority that Node knows. */
   readonly tls?: {
     /** Path of the authority (PEM) that the service's certificate is checked with. */
     readonly ca_cert?: string;
   };
   /** One of the two, or none. Files are read anew when they are needed. */
   readonly credentials?: {
+    /** A bearer token: in place, or in a file. */
     readonly bearer?: {
       /** Default "Bearer". */
       readonly scheme?: string;
+      /** The token itself, in place of `token_path`. */
       readonly token?: string;
+      /** Path of a file that holds the token. */
       readonly token_path?: string;
     };
+    /** A client certificate. */
     readonly client_tls?: {
+      /** Path of the certificate (PEM). */
       readonly cert?: string;
+      /** Path of its key (PEM). */
       readonly private_key?: string;
+      /** What the key is encrypted with. Default: it is not. */
       readonly private_key_passphrase?: string;
     };
   };
@@ -37,7 +48,10 @@ export interface DecisionLogOptions {
    */
   readonly service?: string;
   /** Publish each decision on this subject of the NATS connection, which a stream must keep. */
-  readonly nats?: { readonly subject?: string };
+  readonly nats?: {
+    /** Where to publish; one message for each decision. */
+    readonly subject?: string;
+  };
   /** The service's path that is posted to. Default "/logs". */
   readonly resource?: string;
   /** OPA's older way to write the resource "/logs/<partition_name>". */
@@ -52,7 +66,14 @@ export interface DecisionLogOptions {
    */
   readonly nd_builtin_cache?: boolean;
   /** Headers of the request that events show; nothing else of them is recorded. Default []. */
-  readonly request_context?: { readonly http?: { readonly headers?: readonly string[] } };
+  readonly request_context?: {
+    /** What of an HTTP request events show. */
+    readonly http?: {
+      /** Names of headers. Default []. */
+      readonly headers?: readonly string[];
+    };
+  };
+  /** When events go out, and how many may wait for it. */
   readonly reporting?: ReportingOptions;
 }
 

@@ -9,11 +9,13 @@ import { configSchema } from "./schema.ts";
 import type { BridgeConfig } from "./types.ts";
 import { warningsOf } from "./warnings.ts";
 
+/** For {@link loadConfig}. */
 export interface LoadOptions {
   /** The variables for `${NAME}`. Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** For {@link parseConfig}. */
 export interface ParseOptions {
   /** Where relative paths start. Default: the working directory. */
   readonly baseDir?: string;

@@ -1,5 +1,6 @@
 import type { BundleOptions, KeyOptions } from "./bundle-options.ts";
 import type { DecisionLogOptions } from "./decision-log-options.ts";
+import type { ServerOptions } from "./server-options.ts";
 
 /**
  * The configuration as it is written: the keys of the file, and of the object given to
@@ -11,17 +12,26 @@ import type { DecisionLogOptions } from "./decision-log-options.ts";
 export interface BridgeOptions {
   /** Short for `plugins.nats`. */
   readonly nats?: NatsOptions;
-  readonly plugins?: { readonly nats?: NatsOptions };
+  /** OPA's own place for the connection and the buckets; the same as `nats`, of which one may be given. */
+  readonly plugins?: {
+    /** The connection to NATS, and what is watched there. */
+    readonly nats?: NatsOptions;
+  };
   /** Short for `bundles` with one bundle, which is named "bundle". */
   readonly bundle?: BundleOptions;
   /** By name. Several at once must have roots of their own. */
   readonly bundles?: Readonly<Record<string, BundleOptions>>;
+  /** The service; without meaning to a bridge that is only a library. */
   readonly server?: ServerOptions;
+  /** The change feed. */
   readonly feed?: FeedOptions;
+  /** The decision log. Default: off. */
   readonly decision_logs?: DecisionLogOptions;
   /** As `decision_logs.nd_builtin_cache`. Default false. */
   readonly nd_builtin_cache?: boolean;
+  /** Writing keys of buckets over HTTP. Default: off. */
   readonly writes?: WriteOptions;
+  /** Where policies may reach to. Default: nowhere. */
   readonly outbound?: OutboundOptions;
   /** The decision that is asked for without a path. Default "/system/main". */
   readonly default_decision?: string;
@@ -35,8 +45,9 @@ export interface BridgeOptions {
   readonly keys?: Readonly<Record<string, KeyOptions>>;
   /** The folder for bundles with `persist`. Default ".opa". */
   readonly persistence_directory?: string;
-  /** OPA's; has no effect here, like the following ones. */
+  /** OPA's; has no effect here. */
   readonly caching?: unknown;
+  /** OPA's; has no effect here. */
   readonly status?: unknown;
 }
 
@@ -64,21 +75,30 @@ export interface NatsOptions {
   readonly name?: string;
   /** Path of a `.creds` file; read anew at every connect. */
   readonly credentials?: string;
+  /** A token, in place of `token_file`. */
   readonly token?: string;
   /**
    * Path of a file that holds the token; white space around it is ignored, as in the other `*_file`
    * options.
    */
   readonly token_file?: string;
+  /** Goes with a password. */
   readonly username?: string;
+  /** The password, in place of `password_file`. */
   readonly password?: string;
+  /** Path of a file that holds the password. */
   readonly password_file?: string;
+  /** A user's JWT, in place of `user_jwt_file`; goes with a seed. */
   readonly user_jwt?: string;
+  /** Path of a file that holds a user's JWT. */
   readonly user_jwt_file?: string;
+  /** The seed that goes with the JWT, in place of `user_nkey_seed_file`. */
   readonly user_nkey_seed?: string;
+  /** Path of a file that holds the seed. */
   readonly user_nkey_seed_file?: string;
   /** Path of the client's certificate (PEM), for `tls_key`. */
   readonly tls_cert?: string;
+  /** Path of the client's key (PEM), for `tls_cert`. */
   readonly tls_key?: string;
   /**
    * Path of the authority (PEM) that the server's certificate is checked with. Default: Node's own
@@ -185,65 +205,6 @@ export interface BucketOptions {
   readonly allow?: readonly string[];
   /** Default []. */
   readonly deny?: readonly string[];
-}
-
-export interface ServerOptions {
-  /**
-   * "host:port", "[::1]:port", or ":port" for every IPv4 address of the machine. Port 0: any free
-   * one. Default "127.0.0.1:8181".
-   */
-  readonly addr?: string;
-  /**
-   * How callers show who they are: not at all, with a bearer token, or with a certificate (`tls`).
-   * Default "off".
-   */
-  readonly authentication?: "off" | "token" | "tls";
-  /**
-   * Whether the policy is asked, for each request, if it may be answered (`basic`). Default "off".
-   */
-  readonly authorization?: "off" | "basic";
-  /**
-   * Path of a file with the tokens that are accepted: `TOKEN` or `IDENTITY TOKEN` on each line; read
-   * again when it has changed. Without it, the authorization policy must judge tokens.
-   */
-  readonly token_file?: string;
-  /** Serves HTTPS. The files are read again when they change; what can't be used leaves the last in use. */
-  readonly tls?: {
-    /** Path of the service's certificate (PEM). */
-    readonly cert_file?: string;
-    readonly private_key_file?: string;
-    /** Path of the authority (PEM) of clients' certificates, for `authentication: tls`. */
-    readonly ca_cert_file?: string;
-  };
-  readonly decoding?: {
-    /** The largest request body. Default "10MiB". */
-    readonly max_length?: number | string;
-    /** OPA's; has no effect here. */
-    readonly gzip?: unknown;
-  };
-  /** How long a request may take to arrive, and an answer to be taken. Default "60s". */
-  readonly request_timeout?: string;
-  /** Requests at the same time; more are refused with 503. Default 1,000. */
-  readonly max_concurrent_requests?: number;
-  /** Connections at the same time; more are closed at once. Default 10,000. */
-  readonly max_connections?: number;
-  /** How long requests under way may take to finish at a shutdown. Default "10s". */
-  readonly shutdown_grace_period?: string;
-  /**
-   * How long the service goes on, reporting that it isn't ready, before a shutdown. Default "0s".
-   */
-  readonly shutdown_wait_period?: string;
-  readonly encoding?: {
-    /** When answers of the data API are packed, for clients that take that. */
-    readonly gzip?: {
-      /** The shortest answer that is packed, in bytes. Default 1,024. */
-      readonly min_length?: number;
-      /** zlib's level, 1 to 9. Default 9. */
-      readonly compression_level?: number;
-    };
-  };
-  /** OPA's; has no effect here. */
-  readonly metrics?: unknown;
 }
 
 /** The change feed. A cursor can be replayed from for as long as the commits after it are kept. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { bytes, duration, field, integer, path, section } from "./fields.ts";
-import type { ServerOptions } from "./options.ts";
+import type { ServerOptions } from "./server-options.ts";
 import { parseHostPort } from "./servers.ts";
 import type { ServerConfig } from "./types.ts";
 

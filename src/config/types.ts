@@ -123,13 +123,23 @@ export interface BundleKeyConfig {
 
 /** Who may ask the service. */
 export interface AccessConfig {
+  /** How callers show who they are. */
   readonly authentication: "off" | "token" | "tls";
+  /** Whether the policy is asked for each request (`basic`). */
   readonly authorization: "off" | "basic";
   /** The decision that lets requests pass. */
   readonly authorizationDecision: string;
-  /** Absolute path, like the following ones. */
+  /** Absolute path of the tokens that are accepted, like the following ones. */
   readonly tokenFile?: string;
-  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
+  /** HTTPS. Absent: plain HTTP. */
+  readonly tls?: {
+    /** Of the service's certificate (PEM). */
+    readonly certFile: string;
+    /** Of its key (PEM). */
+    readonly keyFile: string;
+    /** Of the authority (PEM) of clients' certificates. */
+    readonly caFile?: string;
+  };
 }
 
 export interface ServerConfig extends AccessConfig {
@@ -218,21 +228,31 @@ export interface WritesConfig {
  * sizes are bytes.
  */
 export interface BridgeConfig {
+  /** The connection: `BridgeOptions.nats`, checked. */
   readonly nats: NatsConfig;
+  /** The buckets: the rest of `BridgeOptions.nats`. */
   readonly watch: WatchConfig;
+  /** How decisions are made, and what bounds them. */
   readonly policy: PolicyConfig;
+  /** The bundles, `BridgeOptions.bundle` among them. */
   readonly bundles: readonly BundleConfig[];
   /** By name. */
   readonly keys: ReadonlyMap<string, BundleKeyConfig>;
   /** Absolute path. */
   readonly persistenceDirectory: string;
+  /** The service: `BridgeOptions.server`; `startServer` takes it as it is. */
   readonly server: ServerConfig;
+  /** The decision log: `BridgeOptions.decision_logs`. */
   readonly decisionLogs: DecisionLogConfig;
+  /** The change feed: `BridgeOptions.feed`. */
   readonly feed: FeedConfig;
   /** Absent: off. */
   readonly writes?: WritesConfig;
+  /** The decision that is asked for without a path: `BridgeOptions.default_decision`. */
   readonly defaultDecision: string;
+  /** Go into every decision-log event. */
   readonly labels: Readonly<Record<string, string>>;
+  /** By name; they may hold credentials. */
   readonly services: Readonly<Record<string, ServiceConfig>>;
   /**
    * What the operator should know, one sentence each: keys without effect, unset variables. No

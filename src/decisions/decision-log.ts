@@ -15,20 +15,31 @@ export interface LogPolicy {
   decide(path: string, input: string): Promise<string | undefined>;
 }
 
+/** A sink of a {@link DecisionLog}. */
+export interface ReportedSink {
+  /** Where events go. It is closed with the log. */
+  readonly sink: DecisionSink;
+  /** When, and how many may wait. */
+  readonly reporting: Reporting;
+}
+
+/** Of a {@link DecisionLog}. */
 export interface DecisionLogOptions {
   /** Each has a buffer of its own, so one that is down doesn't concern the others. */
-  readonly sinks: readonly { readonly sink: DecisionSink; readonly reporting: Reporting }[];
+  readonly sinks: readonly ReportedSink[];
   /** Go into every event. */
   readonly labels: Readonly<Record<string, string>>;
   /** Default: nothing is masked or dropped. */
   readonly policy?: LogPolicy | undefined;
   /** A path such as `system/log/mask`. */
   readonly maskDecision?: string | undefined;
+  /** A path such as `system/log/drop`. */
   readonly dropDecision?: string | undefined;
   /** How long `close` may take, in milliseconds. Default 5,000. */
   readonly closeTimeoutMs?: number | undefined;
   /** Given each event that is to be shown. Must not throw. */
   readonly onShown?: ((event: EncodedEvent) => void) | undefined;
+  /** Default: silent. */
   readonly logger?: Logger | undefined;
   /** Default `Math.random`. */
   readonly random?: (() => number) | undefined;
@@ -82,6 +93,7 @@ export class DecisionLog implements AsyncDisposable {
     this.#encoding ??= this.#encode();
   }
 
+  /** What was recorded, delivered and dropped since the start, and what waits. */
   figures(): DecisionLogFigures {
     let waiting = 0;
     let bytes = 0;
@@ -104,6 +116,7 @@ export class DecisionLog implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** As {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -11,9 +11,13 @@ import type { DecisionSink, EncodedEvent } from "./sink.ts";
 export interface Reporting {
   /** `immediate`: as soon as there is one. `periodic`: after the delay, or once the buffer is half full. */
   readonly trigger: "periodic" | "immediate";
+  /** The delay is a random one from here, in milliseconds. */
   readonly minDelayMs: number;
+  /** And up to here. */
   readonly maxDelayMs: number;
+  /** How many events may wait; the oldest are dropped, and counted. */
   readonly maxEvents: number;
+  /** How many bytes of them. */
   readonly maxBytes: number;
   /** Undefined: no limit. */
   readonly maxDecisionsPerSecond?: number | undefined;

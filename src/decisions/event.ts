@@ -22,6 +22,7 @@ export interface DecisionContext {
 
 /** A decision that was made, as the decision log takes it: texts are kept as they are, and nothing is parsed. */
 export interface DecisionEvent extends Omit<DecisionContext, "decisionId"> {
+  /** The identity of the decision; in the service, that of its answer. */
   readonly decisionId: string;
   /** Segments below `data`; none for all of it. */
   readonly path: readonly string[];
@@ -34,7 +35,14 @@ export interface DecisionEvent extends Omit<DecisionContext, "decisionId"> {
   /** Whether there were more of them than are recorded. */
   readonly builtinAnswersDropped?: boolean | undefined;
   /** Why there is no decision. */
-  readonly error?: { readonly code: string; readonly message: string } | undefined;
+  readonly error?:
+    | {
+        /** One of the bridge's codes. */
+        readonly code: string;
+        /** As the caller was told it. */
+        readonly message: string;
+      }
+    | undefined;
   /** When the decision was asked for, in milliseconds since the epoch. */
   readonly timestampMs: number;
   /** The revision of every bucket that the decision used, by name. */

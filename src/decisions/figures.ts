@@ -12,8 +12,11 @@ export interface DecisionLogCounters {
   dropped_masking_failed: number;
   /** Events that were still waiting when the log was closed. */
   dropped_at_close: number;
+  /** Events beyond `max_decisions_per_second`. */
   decision_logs_dropped_rate_limit_exceeded: number;
+  /** Events for which there were too many that waited. */
   decision_logs_dropped_buffer_size_limit_exceeded: number;
+  /** Events for which too many bytes waited. */
   decision_logs_dropped_buffer_size_limit_bytes_exceeded: number;
   /** Events without what builtins answered, because that was too long. */
   decision_logs_nd_builtin_cache_dropped: number;
@@ -21,11 +24,13 @@ export interface DecisionLogCounters {
   decision_logs_encoding_failure: number;
 }
 
+/** What a {@link DecisionLog} has done since the start, and what it still has to. */
 export interface DecisionLogFigures extends Readonly<DecisionLogCounters> {
   /** Decisions recorded and not encoded yet. */
   readonly pending: number;
-  /** Events that wait for a sink, and their bytes. */
+  /** Events that wait for a sink. */
   readonly waiting: number;
+  /** Their bytes. */
   readonly waiting_bytes: number;
 }
 

@@ -8,7 +8,9 @@ import type { FeedEndReason, SnapshotReason } from "./frames.ts";
 import { type FeedPort, FeedSubscription, type Start } from "./subscription.ts";
 import { Turns } from "./turns.ts";
 
+/** Bounds of a {@link ChangeFeed}. */
 export interface FeedLimits extends LogLimits {
+  /** Subscriptions at the same time. */
   readonly maxSubscribers: number;
   /** How often a subscriber that nothing was let through to is told how far it is, in milliseconds. */
   readonly progressIntervalMs: number;
@@ -18,6 +20,7 @@ export interface FeedLimits extends LogLimits {
   readonly stallMs: number;
 }
 
+/** Of a {@link ChangeFeed}; each has a default. */
 export interface ChangeFeedOptions extends Partial<FeedLimits> {
   /** Calls later, after what else is waiting. Default: `setImmediate`. */
   readonly schedule?: (call: () => void) => void;
@@ -35,11 +38,15 @@ export interface SubscribeOptions extends FeedFilter {
 
 /** What a feed knows of itself. */
 export interface FeedStatus {
-  /** Where the feed is, and the lowest cursor that it can be replayed from. */
+  /** Where the feed is. */
   readonly cursor: string;
+  /** The lowest cursor that it can be replayed from. */
   readonly floor: string;
+  /** How many commits are kept. */
   readonly commits: number;
+  /** What they take, roughly. */
   readonly bytes: number;
+  /** Subscriptions that are open. */
   readonly subscribers: number;
   /** How many commits the slowest subscriber is behind. */
   readonly maxLag: number;
@@ -129,6 +136,7 @@ export class ChangeFeed implements Disposable {
     return formatCursor(this.#port.epoch, this.#log?.floor ?? this.#store.version);
   }
 
+  /** Where the feed is, and who reads it. Answers at once. */
   status(): FeedStatus {
     const { epoch } = this.#port;
     let maxLag = 0;
@@ -153,6 +161,7 @@ export class ChangeFeed implements Disposable {
     for (const subscription of this.#subscriptions.keys()) subscription.endWith("stopping");
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

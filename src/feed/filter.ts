@@ -3,9 +3,9 @@ import { BridgeError, quote } from "../errors.ts";
 
 /** Which changes a subscriber wants to hear of. Nothing given: all. */
 export interface FeedFilter {
-  /** Names of buckets; `*` stands for any run of characters. At most {@link MAX_PATTERNS}. */
+  /** Names of buckets; `*` stands for any run of characters. At most 16. */
   readonly buckets?: readonly string[] | undefined;
-  /** Keys with all that is under them: `a.b` means `a.b` and `a.b.c`, and not `a.bc`. As many. */
+  /** Keys with all that is under them: `a.b` means `a.b` and `a.b.c`, and not `a.bc`. At most 16. */
   readonly prefixes?: readonly string[] | undefined;
 }
 

@@ -22,8 +22,11 @@ export type SnapshotReason = "requested" | "overtaken" | "cursor_too_old" | "oth
  * Only a frame that leaves the subscriber with exactly one version of the store has a `cursor`.
  */
 export interface FeedFrame {
+  /** Which kind of message it is. */
   readonly type: "hello" | "change" | "snapshot" | "entries" | "complete" | "progress" | "end";
+  /** Where to go on from, once this frame was taken in. */
   readonly cursor?: string;
+  /** The message, as JSON. */
   readonly text: string;
 }
 

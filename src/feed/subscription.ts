@@ -65,6 +65,7 @@ export class FeedSubscription implements AsyncIterable<FeedFrame>, Disposable {
   #scanned = 0;
   #isAsking = false;
 
+  /** @hidden Use `ChangeFeed.subscribe`. */
   constructor(port: FeedPort, filter: ChangeFilter, { version, snapshot, resync }: Start) {
     this.#port = port;
     this.#filter = filter;
@@ -131,6 +132,7 @@ export class FeedSubscription implements AsyncIterable<FeedFrame>, Disposable {
     return undefined;
   }
 
+  /** Frame by frame, until the subscription is over; leaving the loop closes it. */
   async *[Symbol.asyncIterator](): AsyncGenerator<FeedFrame, undefined> {
     try {
       for (let frames = await this.next(); frames !== undefined; frames = await this.next()) {
@@ -149,24 +151,25 @@ export class FeedSubscription implements AsyncIterable<FeedFrame>, Disposable {
     this.#port.onClosed(this);
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** For the feed: there may be something to tell, and what it was about to tell may be gone. */
+  /** @hidden For the feed: there may be something to tell, and what it was about to tell may be gone. */
   wake(): void {
     this.#walk.letGo();
     this.#waiting?.resolve();
     this.#waiting = undefined;
   }
 
-  /** For the feed: say how far it is, even though nothing was let through. */
+  /** @hidden For the feed: say how far it is, even though nothing was let through. */
   tellProgress(): void {
     this.#progressDue = true;
     this.wake();
   }
 
-  /** For the feed: ends it with a last frame. */
+  /** @hidden For the feed: ends it with a last frame. */
   endWith(reason: FeedEndReason): void {
     if (this.#end !== undefined || this.#closed) return;
     this.#end = reason;

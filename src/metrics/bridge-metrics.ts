@@ -50,12 +50,14 @@ let processRegistry: Registry | undefined;
  * bridge's status when they are asked for; only decisions and requests are counted as they happen.
  */
 export class BridgeMetrics {
+  /** prom-client's registry of this bridge. */
   readonly registry: Registry = new Registry();
   readonly #decisions: Durations;
   readonly #requests: Durations;
   readonly #paths = new Set<string>();
   readonly #source: MetricsSource;
 
+  /** @hidden */
   constructor(source: MetricsSource) {
     this.#source = source;
     this.#decisions = new Durations(this.registry, {
@@ -105,7 +107,12 @@ export class BridgeMetrics {
   }
 
   /** All metrics, with those of the process, in Prometheus' text format. */
-  async text(): Promise<{ text: string; contentType: string }> {
+  async text(): Promise<{
+    /** What a scrape is answered. */
+    text: string;
+    /** For the header. */
+    contentType: string;
+  }> {
     if (processRegistry === undefined) {
       processRegistry = new Registry();
       collectDefaultMetrics({ register: processRegistry });

@@ -2,9 +2,11 @@ import type { BridgeError } from "../errors.ts";
 
 /** One message of a bucket. `data` is only valid during the call that hands it over. */
 export interface BucketEntry {
+  /** The key, without what its stream puts before it. */
   readonly key: string;
   /** `delete` stands for KV's delete and purge markers, which both end the key's value. */
   readonly operation: "put" | "delete";
+  /** The value's bytes; without meaning for `delete`, and empty where only headers were asked for. */
   readonly data: Uint8Array;
   /** The stream sequence. Those of one key rise; those of the snapshot need not be in order across keys. */
   readonly revision: number;
@@ -52,6 +54,7 @@ export type GapCause = "reconnect" | "incarnation" | "regressed" | "lost" | "sil
 export interface BucketSink {
   /** May call `stop()`, or throw, to refuse the bucket before anything is asked of the server. */
   opened(info: BucketInfo): void;
+  /** A key has a value, or none any more. */
   entry(entry: BucketEntry): void;
   /** Every key that the bucket had when the stream was opened has been handed over, at this revision or later. */
   loaded(revision: number): void;
@@ -67,6 +70,7 @@ export interface BucketRun {
   stop(): void;
 }
 
+/** What a stream of a bucket brings. */
 export interface OpenOptions {
   /** Entries come without their data: which keys there are, at which revisions. Default false. */
   readonly headersOnly?: boolean;
@@ -76,6 +80,7 @@ export interface OpenOptions {
 
 /** Where buckets come from. Never creates one. */
 export interface BucketSource {
+  /** Opens a stream and returns at once; what comes of it is the sink's to hear. */
   open(bucket: string, sink: BucketSink, options?: OpenOptions): BucketRun;
   /**
    * What the server says of the bucket now; cheap, whatever the bucket's size. Rejects with a BridgeError, at

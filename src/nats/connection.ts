@@ -6,6 +6,7 @@ import { Dialer, type DialSettings } from "./dialer.ts";
 import { Knocker } from "./knock.ts";
 import { Recovery } from "./recovery.ts";
 
+/** Of a {@link NatsLink}. Times are milliseconds. */
 export interface NatsSettings extends DialSettings {
   /** Attempts in a row without a lasting connection before giving up for good; -1: never give up, 0: never reconnect. */
   readonly maxReconnectAttempts: number;
@@ -19,6 +20,20 @@ export interface NatsSettings extends DialSettings {
   readonly retryOnFailedConnect: boolean;
 }
 
+/** What an operator may see of a connection; no secrets. */
+export interface LinkStatus {
+  /** How it stands with it now. */
+  readonly state: ConnectionState;
+  /** `host:port` of the server; absent while there is none. */
+  readonly server?: string;
+  /** How many times a connection that was lost was made again. */
+  readonly reconnects: number;
+  /** Attempts in a row that have failed; absent while it is connected. */
+  readonly failedAttempts?: number;
+  /** What went wrong last; absent where nothing has since the connection was made. */
+  readonly lastError?: string;
+}
+
 /** `closed` after `close()`, `failed` when the connection has been given up. */
 export type ConnectionState = "connecting" | "connected" | "disconnected" | "failed" | "closed";
 
@@ -30,7 +45,7 @@ const SUSTAINED_MS = 5_000;
  *
  * The client library's own reconnecting is off. It knows only the servers that it was given at the start, takes a
  * server that accepts and closes for a success, and gives up on credentials that may be given back. Here every
- * attempt is a new connection, from the servers and credentials of that moment: {@link Recovery}, {@link Dialer}.
+ * attempt is a new connection, from the servers and credentials of that moment.
  */
 export class NatsLink {
   readonly #settings: NatsSettings;
@@ -88,18 +103,13 @@ export class NatsLink {
     return this.#recovery.step();
   }
 
+  /** How it stands with the connection now. */
   get state(): ConnectionState {
     return this.#state;
   }
 
   /** What an operator may see of the connection; no secrets. */
-  status(): {
-    state: ConnectionState;
-    server?: string;
-    reconnects: number;
-    failedAttempts?: number;
-    lastError?: string;
-  } {
+  status(): LinkStatus {
     const up = this.#state === "connected";
     const server = up ? this.#connection?.getServer() : undefined;
     return {

@@ -11,10 +11,13 @@ import {
 } from "nats";
 import { BridgeError, quote } from "../errors.ts";
 
-/** How the bridge proves who it is to NATS. */
+/**
+ * How the bridge proves who it is to NATS: not at all; by a `.creds` file (user JWT and nkey seed), which is read anew
+ * at every connect, so it may be rotated; by a user's JWT and the seed that goes with it; by a token; or by a name and a
+ * password.
+ */
 export type NatsAuth =
   | { readonly mode: "none" }
-  /** A `.creds` file (user JWT and nkey seed); read anew at every connect, so it may be rotated. */
   | { readonly mode: "creds"; readonly file: string }
   | { readonly mode: "jwt"; readonly jwt: string; readonly seed: string }
   | { readonly mode: "token"; readonly token: string }
@@ -22,8 +25,11 @@ export type NatsAuth =
 
 /** TLS towards NATS: a CA alone checks the server; certificate and key together also prove the client. */
 export interface NatsTls {
+  /** Path of the authority (PEM). Default: those that Node knows. */
   readonly caFile?: string | undefined;
+  /** Path of the client's certificate (PEM). */
   readonly certFile?: string | undefined;
+  /** Path of its key (PEM). */
   readonly keyFile?: string | undefined;
   /** Accept any server certificate. Never the default. */
   readonly insecure?: boolean | undefined;

@@ -10,12 +10,15 @@ import { closingSockets } from "./opened-sockets.ts";
 /** A value that may change, asked for anew at every attempt to connect. */
 export type Current<T> = T | (() => T | Promise<T>);
 
+/** Where and how to connect. */
 export interface DialSettings {
   /** Where to connect to: `nats://host:4222` or `tls://host:4222`, with the port, without userinfo. */
   readonly servers: Current<readonly string[]>;
   /** The connection's name, as `nats server report connections` shows it. */
   readonly name: string;
+  /** How to show who one is. */
   readonly auth: Current<NatsAuth>;
+  /** Absent: TLS only where a server asks for it or its address is `tls://`. */
   readonly tls?: NatsTls | undefined;
   /** How long one connect attempt and one JetStream request may take, in milliseconds. */
   readonly connectTimeoutMs: number;

@@ -2,6 +2,7 @@ import type { Bundle } from "./bundle.ts";
 
 /** What the data in an instance's memory amounts to. */
 export interface ResidentFigures {
+  /** `patched`: changed in place. `replaced`: handed over anew after each change, for modules that can do no better. */
   readonly mode: "patched" | "replaced";
   /** From the start of memory to where the data ends, in bytes. */
   readonly heapBytes: number;

@@ -15,9 +15,10 @@ import type { PlacedPart } from "../store/document.ts";
  * a policy's memory a little at a time. It never changes.
  */
 export class BaseData {
+  /** No data at all. */
   static readonly none: BaseData = new BaseData(new Map());
 
-  /** Not to be changed. */
+  /** @hidden Not to be changed. */
   readonly fields: Fields;
 
   private constructor(fields: Fields) {
@@ -45,6 +46,7 @@ export class BaseData {
     );
   }
 
+  /** Whether there is nothing in it. */
   get isEmpty(): boolean {
     return this.fields.size === 0;
   }
@@ -75,7 +77,7 @@ export class BaseData {
     return objectText(fields);
   }
 
-  /** The pieces, depth first. */
+  /** @hidden The pieces, depth first. */
   parts(): Generator<PlacedPart> {
     return walk(this.fields, [], []);
   }

@@ -2,8 +2,11 @@ import type { BridgeError } from "../errors.ts";
 
 /** What a policy may be told about a bucket. */
 export interface BucketState {
+  /** `stale`: over its staleness budget, in sight or not. */
   readonly state: "live" | "recovering" | "stale" | "unwatched";
+  /** Up to which the bucket is known; absent while it is not watched. */
   readonly revision?: number;
+  /** How long ago the copy was last known to be current, in milliseconds; absent while it is not watched. */
   readonly ageMs?: number;
 }
 
@@ -21,5 +24,6 @@ export interface BucketDemand {
   recentFailure(bucket: string): BridgeError | undefined;
   /** Why one of the buckets that are watched can't be had at the moment (`on_stale: unavailable`), if that is so. */
   unavailable(): BridgeError | undefined;
+  /** What `nats.kv.status` answers. Answers at once. */
   state(bucket: string): BucketState;
 }

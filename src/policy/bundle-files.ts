@@ -7,6 +7,7 @@ import { BridgeError, messageOf, quote } from "../errors.ts";
 /** The files of a bundle: path, without a slash in front, → content. */
 export type BundleFiles = ReadonlyMap<string, Buffer>;
 
+/** How large a bundle may be. */
 export interface BundleLimits {
   /** Bytes of the bundle, unpacked. Default 256 MiB. */
   readonly maxBytes?: number | undefined;

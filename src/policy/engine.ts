@@ -26,8 +26,11 @@ import { PolicySet } from "./policy-set.ts";
 import type { OutboundOptions } from "./outbound/rules.ts";
 import { Query, Suspension } from "./query.ts";
 
+/** Of a {@link PolicyEngine}. */
 export interface PolicyEngineOptions {
+  /** The data that policies see. */
   readonly store: PolicyStore;
+  /** Where policies ask for buckets. */
   readonly demand: BucketDemand;
   /** How long a decision may wait for buckets, in milliseconds. */
   readonly queryTimeoutMs: number;
@@ -39,19 +42,21 @@ export interface PolicyEngineOptions {
   readonly maxMemoryBytes?: number;
   /** What the evaluations of one decision may take. Default: 1 s and 256 MiB. */
   readonly limits?: Partial<EvaluationLimits>;
-  /** Runs what takes long. Default: the process's own. */
+  /** @hidden Runs what takes long. Default: the process's own. */
   readonly slices?: Slices;
   /** Told when a bucket has outgrown the policy's memory; it should be unmounted. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
+  /** Default: silent. */
   readonly logger?: Logger;
 }
 
+/** How one decision is made. */
 export interface DecideOptions {
   /** Builtin failures are the decision's error instead of undefined. Default false. */
   readonly strictBuiltinErrors?: boolean | undefined;
   /** Filled in with how the decision was made; without `revisions`, only the times. Default: nobody asks. */
   readonly facts?: AskedFacts | undefined;
-  /** Notes what builtins that are not deterministic have answered. Default: nobody asks. */
+  /** @hidden Notes what builtins that are not deterministic have answered. Default: nobody asks. */
   readonly builtinAnswers?: BuiltinAnswers | undefined;
 }
 

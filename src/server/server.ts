@@ -41,6 +41,7 @@ export interface ServerOptions extends Partial<AccessConfig> {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** The largest request body. */
   readonly maxBodyBytes: number;
   /** How long a request may take to arrive, and an answer to be taken, in milliseconds. Default 60,000. */
   readonly requestTimeoutMs?: number;
@@ -60,12 +61,14 @@ export interface ServerOptions extends Partial<AccessConfig> {
 
 const OPAS_GZIP: Gzip = { minLength: 1_024, level: 9 };
 
-type AppOptions = Omit<ServerOptions, "host" | "port" | "shutdownGraceMs">;
+/** What {@link buildApp} takes: as {@link startServer}, but for what is about listening. */
+export type AppOptions = Omit<ServerOptions, "host" | "port" | "shutdownGraceMs">;
 
 /** The service, listening. */
 export interface PolicyServer {
   /** `http://host:port` */
   readonly url: string;
+  /** The port that it listens on. */
   readonly port: number;
   /** Answers as before, but from now on `/health?plugins` says that the service is stopping. */
   drain(): void;

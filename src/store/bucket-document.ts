@@ -3,24 +3,39 @@ import type { StoredValue } from "./value.ts";
 
 /** What happened to one key: a value, a value that must not be shown, or (with neither) the key's removal. */
 export interface KeyChange {
+  /** The key. */
   readonly key: string;
+  /** The revision that did it. */
   readonly revision: number;
+  /** Its value. */
   readonly value?: StoredValue;
+  /** Why its value must not be shown. */
   readonly refused?: string;
+}
+
+/** A key whose value policies don't see. */
+export interface RefusedKey {
+  /** The key. */
+  readonly key: string;
+  /** Why: its place belongs to the policy, or its value is nested too deeply. */
+  readonly reason: string;
 }
 
 /** The numbers of a bucket's data. */
 export interface BucketFigures {
   /** The revision up to which the bucket's changes have been applied. */
   readonly revision: number;
+  /** How many keys there are, the refused ones included. */
   readonly keys: number;
   /** Characters of keys and values. */
   readonly bytes: number;
-  /** Keys whose value is hidden by deeper keys. */
+  /** Keys whose value is hidden by deeper keys; up to 20. */
   readonly hidden: readonly string[];
+  /** How many such keys there are. */
   readonly hiddenCount: number;
-  /** Keys whose value is not shown, with the reason. */
-  readonly refused: readonly { readonly key: string; readonly reason: string }[];
+  /** Keys whose value is not shown, with the reason; up to 20. */
+  readonly refused: readonly RefusedKey[];
+  /** How many such keys there are. */
   readonly refusedCount: number;
   /** Values that are not UTF-8 and are shown as base64. */
   readonly binaryCount: number;
@@ -28,7 +43,9 @@ export interface BucketFigures {
 
 /** What a change has come to: the entries before and after. */
 export interface Difference {
+  /** What the key had; absent where it had nothing. */
   readonly previous?: DocumentEntry;
+  /** What it has now; absent where it has nothing. */
   readonly current?: DocumentEntry;
 }
 
@@ -55,6 +72,7 @@ export class BucketDocument {
     this.#refuse = refuse;
   }
 
+  /** The revision up to which the bucket has been followed; 0 before the first. */
   get revision(): number {
     return this.#revision;
   }
@@ -97,6 +115,8 @@ export class BucketDocument {
   }
 
   /**
+   * @hidden
+   *
    * To be called when the rule for what may stand in the document has changed: looks at the keys at, above and under
    * these paths anew, and at all that are withheld. The answer is what is different now.
    */
@@ -133,19 +153,25 @@ export class BucketDocument {
     this.#revision = revision;
   }
 
+  /** What exactly this key has; undefined where that is nothing, or is refused. */
   entry(key: string): DocumentEntry | undefined {
     return this.#document.entry(key);
   }
 
+  /** The JSON text of the document at `path` (default: all of it); undefined where there is nothing. */
   text(path?: readonly string[]): string | undefined {
     return this.#document.text(path);
   }
 
+  /**
+   * Every key at, above and under `path` with what it has, those that are hidden included. To be read before
+   * anything changes.
+   */
   entries(path?: readonly string[]): Iterable<[key: string, entry: DocumentEntry]> {
     return this.#document.entries(path);
   }
 
-  /** The pieces that make up the document; may be read while it changes. */
+  /** @hidden The pieces that make up the document; may be read while it changes. */
   parts(): Iterable<PlacedPart> {
     return this.#document.parts();
   }
@@ -165,6 +191,7 @@ export class BucketDocument {
     return this.#refused;
   }
 
+  /** The numbers of the data, and up to 20 names for each list. */
   figures(): BucketFigures {
     const { hidden } = this.#document;
     return {

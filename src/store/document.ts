@@ -3,7 +3,9 @@ import { type Fields, isObjectText, objectText, splitObject, textAt } from "../c
 
 /** The value that a key holds in a document, and the revision that put it there. */
 export interface DocumentEntry {
+  /** The JSON text of the value. */
   readonly text: string;
+  /** The revision of the bucket that put it there. */
   readonly revision: number;
 }
 
@@ -12,7 +14,9 @@ export interface DocumentEntry {
  * nothing stands at the path any more.
  */
 export interface DocumentPart {
+  /** Where it stands in the document. */
   readonly path: readonly string[];
+  /** Its JSON text. */
   readonly text: string | undefined;
 }
 

@@ -23,6 +23,7 @@ export type CommitListener = (commit: Commit) => void;
  */
 export type MountPreparer = (bucket: string, document: BucketDocument) => Promise<() => void>;
 
+/** Of a {@link PolicyStore}. */
 export interface PolicyStoreOptions {
   /** The bucket whose keys stand at the top of `data`; every other one stands at `data.nats.kv.<bucket>`. */
   readonly rootBucket?: string | undefined;
@@ -35,6 +36,7 @@ export interface PolicyStoreOptions {
  * waited for) and snapshots. It knows neither who writes nor who reads.
  */
 export class PolicyStore {
+  /** The bucket at the top of `data`; undefined where there is none. */
   readonly rootBucket: string | undefined;
   readonly #slots = new Map<string, Slot>();
   readonly #writers = new Mutex();
@@ -120,7 +122,12 @@ export class PolicyStore {
   }
 
   /** How many versions and replaced entries are kept for open snapshots; zeros when none is open. */
-  get snapshotCost(): { versions: number; entries: number } {
+  get snapshotCost(): {
+    /** Versions that snapshots are held of. */
+    versions: number;
+    /** Entries that were replaced since, and are kept for them. */
+    entries: number;
+  } {
     return { versions: this.#snapshots.size, entries: this.#snapshots.retained };
   }
 

@@ -1,11 +1,20 @@
+/** A path of `data` that belongs to somebody. */
+export interface ReservedPath {
+  /** Its segments below `data`. */
+  readonly path: readonly string[];
+  /** Who it belongs to, for messages. */
+  readonly owner: string;
+}
+
 /** Paths of `data` that belong to somebody, and who that is. */
 export class ReservedPaths {
+  /** Those that are always reserved. */
   static readonly none: ReservedPaths = new ReservedPaths([]);
 
-  readonly #owners: { readonly path: readonly string[]; readonly owner: string }[];
+  readonly #owners: readonly ReservedPath[];
 
   /** `nats` and `system` are always reserved. */
-  constructor(owners: readonly { path: readonly string[]; owner: string }[]) {
+  constructor(owners: readonly ReservedPath[]) {
     this.#owners = [
       { path: ["nats"], owner: "the watched buckets" },
       { path: ["system"], owner: "OPA's own policies" },
@@ -13,6 +22,7 @@ export class ReservedPaths {
     ];
   }
 
+  /** Every path, as segments. */
   get paths(): readonly (readonly string[])[] {
     return this.#owners.map(({ path }) => path);
   }

@@ -8,6 +8,7 @@ import { Document, type DocumentEntry } from "./document.ts";
  * snapshot is held; afterwards every read throws `STORE_TRANSACTION`.
  */
 export interface BucketView {
+  /** The revision up to which the bucket had been followed. */
   readonly revision: number;
   /** The entry of exactly this key. */
   entry(key: string): DocumentEntry | undefined;
@@ -22,6 +23,7 @@ export interface BucketView {
  * what has changed since, not for the data. Release it when done.
  */
 export interface StoreSnapshot extends Disposable {
+  /** The store's version that it shows. */
   readonly version: number;
   /** A bucket that was mounted at this version. Throws `STORE_TRANSACTION` once released. */
   bucket(name: string): BucketView | undefined;

@@ -39,7 +39,14 @@ export interface OpenTransaction extends WriteTransaction {
   abort(): void;
 }
 
-/** One difference that a commit made. Values are JSON texts. */
+/**
+ * One difference that a commit made. Values are JSON texts.
+ *
+ * - `mount`: the bucket came into sight, with this document, in the place of what may have been there.
+ * - `put`: the key has this value, since this revision.
+ * - `delete`: the key has no value any more, since this revision.
+ * - `unmount`: the bucket went out of sight.
+ */
 export type Change =
   | { readonly type: "mount"; bucket: string; document: BucketDocument }
   | { readonly type: "put"; bucket: string; key: string; text: string; revision: number }
@@ -48,6 +55,8 @@ export type Change =
 
 /** What one transaction changed. Commits are numbered without gaps, and announced in order. */
 export interface Commit {
+  /** One more than that of the commit before. */
   readonly version: number;
+  /** In the order in which they were made. */
   readonly changes: readonly Change[];
 }

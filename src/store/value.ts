@@ -10,17 +10,20 @@ import { isDeeperThan, MAX_JSON_DEPTH, parseJsonText } from "../common/json-text
  * - `base64`: the bytes were not UTF-8; the text is a string of their base64 (RFC 4648).
  */
 export interface StoredValue {
+  /** The JSON text. */
   readonly text: string;
+  /** What the bytes were. */
   readonly kind: "json" | "string" | "base64";
 }
 
 /** Why a key's value is not shown to policies. */
 export interface Refusal {
+  /** The reason, as a clause that begins with "its". */
   readonly refused: string;
 }
 
 /**
- * Turns the bytes of a value into what the store keeps. A value nested deeper than {@link MAX_JSON_DEPTH},
+ * Turns the bytes of a value into what the store keeps. A value nested deeper than 256 levels,
  * counting the levels that its key adds, is refused rather than risking the policy's stack.
  */
 export function decodeValue(bytes: Uint8Array, keyDepth: number): StoredValue | Refusal {

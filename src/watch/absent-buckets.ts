@@ -12,8 +12,11 @@ export interface AbsentBucketsOptions {
 
 /** A failure as an operator sees it. */
 export interface BucketFailure {
+  /** Its name, as it was asked for. */
   readonly bucket: string;
+  /** One of the error codes. */
   readonly code: string;
+  /** What is wrong, and the remedy. */
   readonly message: string;
 }
 

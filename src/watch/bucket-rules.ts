@@ -1,6 +1,7 @@
 import { BUCKET_NAME, isBucketAllowed } from "../common/bucket-names.ts";
 import { BridgeError, quote } from "../errors.ts";
 
+/** Names of buckets that may be watched. */
 export interface BucketPatterns {
   /** Buckets that may be watched; `*` stands for any run of characters. Default: all. */
   readonly allow?: readonly string[] | undefined;
@@ -12,6 +13,7 @@ export interface BucketPatterns {
 export class BucketRules {
   readonly #patterns: { readonly allow: readonly string[]; readonly deny: readonly string[] };
 
+  /** @param patterns - Default: every name is allowed. */
   constructor({ allow = ["*"], deny = [] }: BucketPatterns = {}) {
     this.#patterns = { allow, deny };
   }

@@ -23,14 +23,12 @@ import {
 import type { BucketWatcherOptions } from "./watcher-options.ts";
 import { type BucketWatcherStatus, type WatcherState, watcherStatus } from "./watcher-status.ts";
 
-export type { BucketWatcherOptions } from "./watcher-options.ts";
-export type { BucketWatcherStatus, WatcherState } from "./watcher-status.ts";
-
 /**
  * Keeps one bucket in the store: loads it, makes it visible in one transaction, follows it live, and makes it
  * equal again after every gap. It owns what it mounted, and on `stop()` takes away only what it still owns.
  */
 export class BucketWatcher {
+  /** Its name. */
   readonly bucket: string;
   readonly #options: BucketWatcherOptions;
   readonly #logger: Logger;
@@ -87,6 +85,7 @@ export class BucketWatcher {
     });
   }
 
+  /** What it is doing. */
   get state(): WatcherState {
     return this.#state;
   }
@@ -131,6 +130,7 @@ export class BucketWatcher {
     return this.#currency.ageMs;
   }
 
+  /** What is known of the bucket and its copy; nothing secret. */
   status(): BucketWatcherStatus {
     const { inPlace, visible, bucket } = this;
     return watcherStatus({

@@ -1,8 +1,12 @@
 import { BridgeError, quote } from "../errors.ts";
 
+/** What buckets may take; bytes are the characters of keys and values. */
 export interface BudgetLimits {
+  /** Keys of one bucket. */
   readonly maxBucketKeys: number;
+  /** Bytes of one bucket. */
   readonly maxBucketBytes: number;
+  /** Bytes of all buckets together. */
   readonly maxTotalBytes: number;
 }
 

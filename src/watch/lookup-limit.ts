@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import { BridgeError, type ErrorCode, quote } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 
+/** How many lookups of buckets may come to nothing. */
 export interface LookupLimits {
   /** How many lookups may come to nothing at once. Default 100. */
   readonly burst?: number;

@@ -9,12 +9,17 @@ import type { Clock } from "./clock.ts";
 import type { LookupLimits } from "./lookup-limit.ts";
 import type { StalenessRule } from "./staleness.ts";
 
+/** Of a {@link BucketWatcherManager}. */
 export interface WatcherManagerOptions extends BudgetLimits {
+  /** Where the buckets go to. */
   readonly store: PolicyStore;
+  /** Where they come from. */
   readonly source: BucketSource;
   /** Buckets watched at a time, the root bucket not counted; the least recently used one makes room. */
   readonly maxBucketWatchers: number;
+  /** Buckets loaded at the same time. */
   readonly maxConcurrentLoads: number;
+  /** How long a first load may take, in milliseconds. */
   readonly loadTimeoutMs: number;
   /** See `BucketWatcherOptions`. */
   readonly resyncCooldownMs?: number;
@@ -29,11 +34,13 @@ export interface WatcherManagerOptions extends BudgetLimits {
   readonly missingBucketTtlMs: number;
   /** How old copies may get; the first rule that names a bucket counts. Default: none. */
   readonly staleness?: readonly StalenessRule[];
+  /** Which names may be asked for. Default: every one that is a name of a bucket. */
   readonly rules?: BucketRules;
   /** Bounds on lookups of unknown buckets that come to nothing. */
   readonly lookups?: LookupLimits;
   /** How many buckets may wait to be loaded, those that are being loaded not counted. Default 1,000. */
   readonly maxWaitingLoads?: number;
+  /** Default: silent. */
   readonly logger?: Logger;
   /** Makes the watchers; the seam for tests that start them without NATS. */
   readonly newWatcher?: (bucket: string, onFailed: (reason: BridgeError) => void) => BucketWatcher;

@@ -161,6 +161,7 @@ export class BucketWatcherManager {
     return this.#stopped;
   }
 
+  /** Every bucket that is watched or being loaded, and what came of others lately. Answers at once. */
   status(): ManagerStatus {
     const watchers = new Set(this.#slots.watchers());
     if (this.#root?.current !== undefined) watchers.add(this.#root.current);

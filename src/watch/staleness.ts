@@ -16,6 +16,7 @@ export interface StalenessRule {
   readonly buckets: readonly string[];
   /** In milliseconds. */
   readonly maxStalenessMs: number;
+  /** What happens to a copy that is older. */
   readonly onStale: StaleAction;
 }
 

@@ -12,9 +12,13 @@ import type { StaleAction } from "./staleness.ts";
 export type WatcherState =
   "idle" | "loading" | "live" | "recovering" | "hidden" | "stopped" | "failed";
 
+/** What a watcher knows of its bucket. The figures of the data are there while policies see it. */
 export interface BucketWatcherStatus extends Partial<BucketFigures> {
+  /** Its name. */
   readonly bucket: string;
+  /** What its watcher is doing. */
   readonly state: WatcherState;
+  /** The identity of the bucket's stream; absent before the first load. */
   readonly incarnation?: string;
   /** How long ago the data was last known to be all that the bucket has, in milliseconds. */
   readonly ageMs?: number;
@@ -36,6 +40,7 @@ export interface BucketWatcherStatus extends Partial<BucketFigures> {
   readonly provedMs?: number;
   /** Why the last audit could not be made. */
   readonly doubt?: string;
+  /** Why the stream has ended, or could not be opened, the last time. */
   readonly lastError?: string;
 }
 

@@ -8,7 +8,9 @@ import { type ReplayCounts, WriteLane } from "./write-lane.ts";
 
 /** What is known of the writes that had to wait; nothing of their content. */
 export interface WriteBufferFigures {
+  /** Writes that wait for NATS now. */
   readonly waiting: number;
+  /** What they take, roughly. */
   readonly bytes: number;
   /** Written after they had waited. */
   readonly replayed: number;

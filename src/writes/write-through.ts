@@ -14,13 +14,13 @@ import { checkAlone, type KeyPath, keyPath } from "./key-path.ts";
 import { WriteBuffer, type WriteBufferFigures } from "./write-buffer.ts";
 import { isPassing } from "./write-lane.ts";
 
-/** What came of a write. */
+/**
+ * What came of a write: NATS has stored it, at this revision; it waits for NATS, in memory; or the key was only to be
+ * created, and exists.
+ */
 export type Written =
-  /** NATS has stored it, at this revision. */
   | { readonly kind: "stored"; readonly revision: number }
-  /** It waits for NATS, in memory. */
   | { readonly kind: "waiting" }
-  /** The key was only to be created, and exists. */
   | { readonly kind: "exists" };
 
 export interface WriteThroughOptions {
@@ -53,6 +53,7 @@ export class WriteThrough {
   readonly #buffer: WriteBuffer | undefined;
   #stored = 0;
 
+  /** @hidden */
   constructor(options: WriteThroughOptions) {
     this.#options = options;
     const { config, writer, logger = silentLogger } = options;
@@ -81,6 +82,7 @@ export class WriteThrough {
     });
   }
 
+  /** What was written since the start, and what waits. */
   figures(): WriteFigures {
     return { stored: this.#stored, ...this.#buffer?.figures() };
   }

@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { PolicyStore } from "../../../../src/store/policy-store.ts";
 import type { Change, Commit, OpenTransaction } from "../../../../src/store/transaction.ts";
-import { BucketWatcher, type BucketWatcherOptions } from "../../../../src/watch/bucket-watcher.ts";
+import { BucketWatcher } from "../../../../src/watch/bucket-watcher.ts";
 import { type BudgetLimits, MemoryBudget } from "../../../../src/watch/budget.ts";
 import { BucketWatcherManager, type WatcherManagerOptions } from "../../../../src/watch/manager.ts";
+import type { BucketWatcherOptions } from "../../../../src/watch/watcher-options.ts";
 import { FakeSource, loadsAtOnce } from "./fake-source.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
