@@ -26,10 +26,10 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "TOOL_MISSING",
 ]);
 
-// Whoever reads the output has had enough, as `head` does.
+// Whoever reads the output has had enough, as `head` does. Commands with something to end listen themselves.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit();
+  if (process.stdout.listenerCount("error") === 1) process.exit();
 });
 
 const program = new Command("nats-opa-bridge")
