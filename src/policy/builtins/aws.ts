@@ -1,6 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { formatTime } from "./go-layout.ts";
 import { goJson } from "./go-json.ts";
+import { textOfBytes } from "./go-text.ts";
 import { escapedPath, parseUrl } from "./go-url.ts";
 import { regoText } from "./go-format.ts";
 import { type Operands, OperandError, wrongKind } from "./operands.ts";
@@ -58,11 +59,11 @@ interface Signing {
 /** The headers to be added. */
 function sign(signing: Signing): (readonly [name: string, value: string])[] {
   const { aws_service: service = "", aws_region: region = "" } = signing.credentials;
-  const parts = parseUrl(signing.url);
+  const url = parseUrl(signing.url);
   const day = formatTime("20060102", signing.time, UTC);
   const now = formatTime("20060102T150405Z", signing.time, UTC);
   const added: [string, string][] = [
-    ["host", hostOf(parts)],
+    ["host", textOfBytes(url.host)],
     ["x-amz-date", now],
   ];
   if (service === "s3" || service === "glacier") added.push(["x-amz-content-sha256", signing.hash]);
@@ -75,8 +76,8 @@ function sign(signing: Signing): (readonly [name: string, value: string])[] {
   const names = headers.map(([name]) => name).join(";");
   const canonical = [
     signing.method,
-    escapedPath(parts),
-    parts["raw_query"] ?? "",
+    escapedPath(url),
+    textOfBytes(url.rawQuery),
     ...headers.map(([name, value]) => `${name}:${value}`),
     "",
     names,
@@ -90,11 +91,6 @@ function sign(signing: Signing): (readonly [name: string, value: string])[] {
     `AWS4-HMAC-SHA256 Credential=${signing.credentials["aws_access_key"] ?? ""}/${scope},` +
     `SignedHeaders=${names},Signature=${hmac(key, text).toString("hex")}`;
   return [["Authorization", authorization], ...added];
-}
-
-function hostOf({ hostname = "", port }: Record<string, string>): string {
-  const name = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return port === undefined ? name : `${name}:${port}`;
 }
 
 function hmac(key: Buffer, text: string): Buffer {

@@ -9,7 +9,7 @@ import {
 import { LRUCache } from "lru-cache";
 import { messageOf } from "../../errors.ts";
 import { isAlgorithm } from "./jwt-algorithms.ts";
-import { decodePem } from "./pem.ts";
+import { decodePem, type PemBlock } from "./pem.ts";
 
 export interface VerificationKey {
   /** The one algorithm that the key is for, empty when it names none. */
@@ -43,7 +43,7 @@ function parseKeys(text: string): VerificationKey[] {
   });
 }
 
-function pemKey({ label, text, rest }: { label: string; text: string; rest: string }): KeyObject {
+function pemKey({ label, bytes, rest }: PemBlock): KeyObject {
   if (rest !== "") throw new Error("extra data after a PEM certificate block");
   const parse = (what: string, read: () => KeyObject): KeyObject => {
     try {
@@ -53,8 +53,10 @@ function pemKey({ label, text, rest }: { label: string; text: string; rest: stri
     }
   };
   if (label === "CERTIFICATE")
-    return parse("certificate", () => new X509Certificate(text).publicKey);
-  if (label === "PUBLIC KEY") return parse("public key", () => createPublicKey(text));
+    return parse("certificate", () => new X509Certificate(bytes).publicKey);
+  if (label === "PUBLIC KEY") {
+    return parse("public key", () => createPublicKey({ key: bytes, format: "der", type: "spki" }));
+  }
   throw new Error("failed to extract a Key from the PEM certificate");
 }
 

@@ -1,5 +1,6 @@
 import { OperandError, wrongKind } from "./operands.ts";
-import { parseUrl, queryEscape, queryUnescape } from "./go-url.ts";
+import { type GoUrl, parseUrl, queryEscape, queryUnescape, splitHost } from "./go-url.ts";
+import { textOfBytes } from "./go-text.ts";
 import { type BuiltinFamily, family } from "./registry.ts";
 import { compareStrings, RegoObject, RegoSet, type Value } from "./value.ts";
 
@@ -23,8 +24,25 @@ export const urlBuiltins: BuiltinFamily = family({
       return false;
     }
   },
-  "uri.parse": (operands) => new RegoObject(Object.entries(parseUrl(operands.string(1)))),
+  "uri.parse": (operands) => partsOf(parseUrl(operands.string(1))),
 });
+
+/** The parts that there are. */
+function partsOf(url: GoUrl): RegoObject {
+  const [hostname, port] = splitHost(url);
+  const parts: [name: string, bytes: string][] = [
+    ["scheme", url.scheme],
+    ["hostname", hostname],
+    ["port", port],
+    ["path", url.path],
+    ["raw_path", url.path === "" ? "" : url.rawPath || url.path],
+    ["raw_query", url.rawQuery],
+    ["fragment", url.fragment],
+  ];
+  return new RegoObject(
+    parts.filter(([, bytes]) => bytes !== "").map(([name, bytes]) => [name, textOfBytes(bytes)]),
+  );
+}
 
 function encodeObject(object: RegoObject): string {
   const pairs: [string, string][] = [];
