@@ -1,5 +1,6 @@
 import { awsBuiltins } from "./aws.ts";
 import { castBuiltins } from "./casts.ts";
+import { certificateBuiltins } from "./certificates.ts";
 import { diagnosticBuiltins } from "./diagnostics.ts";
 import { encodingBuiltins } from "./encodings.ts";
 import { graphqlBuiltins } from "./graphqls.ts";
@@ -26,6 +27,7 @@ export function standardBuiltins(): BuiltinFamily {
   return [
     awsBuiltins,
     castBuiltins,
+    certificateBuiltins,
     diagnosticBuiltins,
     encodingBuiltins,
     graphqlBuiltins,

@@ -10,18 +10,4 @@ export const UNSUPPORTED_BUILTINS: ReadonlyMap<string, string> = new Map([
   ["http.send", NOWHERE],
   ["net.lookup_ip_addr", NOWHERE],
   ["strings.render_template", "Go's text/template has no counterpart here yet"],
-  [
-    "crypto.x509.parse_and_verify_certificates",
-    "X.509 structures in Go's form have no counterpart here yet",
-  ],
-  [
-    "crypto.x509.parse_and_verify_certificates_with_options",
-    "X.509 structures in Go's form have no counterpart here yet",
-  ],
-  [
-    "crypto.x509.parse_certificate_request",
-    "X.509 structures in Go's form have no counterpart here yet",
-  ],
-  ["crypto.x509.parse_certificates", "X.509 structures in Go's form have no counterpart here yet"],
-  ["crypto.x509.parse_keypair", "X.509 structures in Go's form have no counterpart here yet"],
 ]);

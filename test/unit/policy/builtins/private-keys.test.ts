@@ -30,7 +30,7 @@ describe("private keys", () => {
     }
     expect(() => call("x509.parse_rsa_private_key", "")).toThrow("empty");
     expect(() => call("x509.parse_rsa_private_key", "invalid")).toThrow("illegal base64");
-    const broken = all.replace(/MII..../, "MIIAAAAA");
+    const broken = all.replace(/MII..../, "MIIAAAA");
     expect(() => call("x509.parse_rsa_private_key", broken)).toThrow("failed to parse");
   });
 
