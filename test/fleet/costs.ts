@@ -1,0 +1,171 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { makeBucket, Updates } from "./buckets.ts";
+import { type FleetCluster, startFleetCluster } from "./cluster.ts";
+import type { BridgeCosts, Costs, ServerCosts, WireCosts } from "./cost-table.ts";
+import { lose } from "./elections.ts";
+import { line, plane, sum } from "./fit.ts";
+import { measurePeak } from "./peak.ts";
+import { measureRequests, openings } from "./requests.ts";
+import { begin, total, type Window, windowOf } from "./window.ts";
+import { Worker } from "./worker-process.ts";
+
+const WINDOW_MS = 12_000;
+/** A consumer is forgotten 5 s after its bridge has gone. */
+const FORGOTTEN_MS = 7_000;
+const UPDATES_PER_BUCKET = 30;
+const BUCKETS = [
+  { bucket: "cost-1", keys: 4_000 },
+  { bucket: "cost-2", keys: 200 },
+  { bucket: "cost-3", keys: 200 },
+  { bucket: "cost-4", keys: 200 },
+  { bucket: "cost-5", keys: 200 },
+  { bucket: "cost-6", keys: 200 },
+];
+const NAMES = BUCKETS.map(({ bucket }) => bucket);
+/** Many keys in one bucket; next to none in many; some of both: so each cost shows by itself. */
+const WATCHED: readonly (readonly number[])[] = [[0], [1, 2, 3, 4, 5], [0, 1, 2]];
+const OPENINGS = 60;
+
+const consumersOf = WATCHED.map((buckets) => buckets.length);
+const keysOf = WATCHED.map((buckets) => sum(buckets.map((at) => BUCKETS[at]!.keys)));
+
+/** What each thing costs, measured with one to three bridges, with all three nodes and then with one lost. */
+export async function measureCosts(say: (what: string) => void): Promise<Costs> {
+  await using cluster = await startFleetCluster();
+  say("costs: a cluster of three, without streams");
+  const empty = await idleOf(cluster);
+  for (const { bucket, keys } of BUCKETS) await makeBucket(cluster, bucket, keys);
+  say("costs: with all nodes");
+  const healthy = await measureState(cluster, empty);
+  say("costs: single requests");
+  const single = await measureRequests(cluster, await idleOf(cluster), NAMES[1]!);
+  say("costs: a bridge at its limit");
+  const peak = await measurePeak(cluster);
+  for (const bucket of ["large", "small"]) await cluster.manager.streams.delete(`KV_${bucket}`);
+  say("costs: with one node lost");
+  const { leaders, meta } = await cluster.placement(NAMES);
+  const lost = cluster.names.find((name) => name !== meta && [...leaders.values()].includes(name));
+  const { over } = await lose(cluster, lost ?? meta, NAMES, leaders, meta);
+  const { streams } = await over;
+  await delay(FORGOTTEN_MS);
+  const wounded = await measureState(cluster, (empty * 2) / 3);
+  const elections = streams.filter((seconds) => seconds > 0);
+  return {
+    ...wounded,
+    healthy: healthy.servers,
+    wounded: wounded.servers,
+    peak,
+    ...single,
+    elections,
+  };
+}
+
+async function idleOf(cluster: FleetCluster): Promise<number> {
+  const { cpu, seconds } = await windowOf(cluster, [], WINDOW_MS);
+  return cpu / seconds;
+}
+
+interface State {
+  readonly servers: ServerCosts;
+  readonly bridge: BridgeCosts;
+  readonly wire: WireCosts;
+  readonly requestsPerOpen: number;
+}
+
+/** Everything at once is a sum; so things are added one by one, and each costs what it adds. */
+async function measureState(cluster: FleetCluster, empty: number): Promise<State> {
+  const base = await idleOf(cluster);
+  const alone = await updating(cluster, []);
+  const few = await openings(cluster, base, NAMES[1]!, OPENINGS);
+  const many = await openings(cluster, base, NAMES[0]!, OPENINGS);
+  const workers = WATCHED.map((_, index) => new Worker(`cost-bridge-${index}`));
+  try {
+    await Promise.all(
+      workers.map((worker, index) =>
+        worker.start(
+          cluster.running,
+          WATCHED[index]!.map((at) => NAMES[at]!),
+          "30m",
+        ),
+      ),
+    );
+    await delay(FORGOTTEN_MS);
+    const quiet = await windowOf(cluster, workers, WINDOW_MS);
+    const busy = await updating(cluster, workers);
+    await delay(1_000);
+    const end = await begin(cluster, workers);
+    await Promise.all(workers.map((worker) => worker.cut()));
+    await Promise.all(workers.map((worker, at) => worker.loaded(2 * consumersOf[at]!)));
+    await delay(FORGOTTEN_MS);
+    const again = await end();
+    const key = (many - few) / (BUCKETS[0]!.keys - BUCKETS[1]!.keys);
+    const servers = serversOf({ empty, base, alone, quiet, busy });
+    return {
+      servers: { ...servers, key, open: few - key * BUCKETS[1]!.keys },
+      ...bridgeOf(quiet, busy, again),
+      requestsPerOpen: again.requests / sum(consumersOf),
+    };
+  } finally {
+    await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()));
+    await delay(FORGOTTEN_MS);
+  }
+}
+
+async function updating(cluster: FleetCluster, workers: readonly Worker[]): Promise<Window> {
+  const updates = new Updates(cluster, BUCKETS, BUCKETS.length * UPDATES_PER_BUCKET);
+  updates.begin();
+  await delay(1_000);
+  const window = await windowOf(cluster, workers, WINDOW_MS, updates);
+  await updates.end();
+  return window;
+}
+
+interface Steps {
+  readonly empty: number;
+  readonly base: number;
+  readonly alone: Window;
+  readonly quiet: Window;
+  readonly busy: Window;
+}
+
+function serversOf({ empty, base, alone, quiet, busy }: Steps): Omit<ServerCosts, "open" | "key"> {
+  const update = (alone.cpu - base * alone.seconds) / alone.updates;
+  // With updates there are no heartbeats, which is all that a quiet consumer costs.
+  const delivery =
+    (busy.cpu - base * busy.seconds - update * busy.updates) / total(busy, "entries");
+  return {
+    idle: empty,
+    stream: (base - empty) / BUCKETS.length,
+    consumer: (quiet.cpu / quiet.seconds - base) / sum(consumersOf),
+    update,
+    delivery,
+  };
+}
+
+function bridgeOf(quiet: Window, busy: Window, again: Window): Pick<State, "bridge" | "wire"> {
+  const rates = quiet.workers.map(({ cpu }) => cpu / quiet.seconds);
+  const idle = line(consumersOf, rates);
+  const aboveIdle = (window: Window): number[] =>
+    window.workers.map(({ cpu }, at) => cpu - rates[at]! * window.seconds);
+  const reload = plane(consumersOf, keysOf, aboveIdle(again));
+  const heartbeat = total(quiet, "bytes") / (sum(consumersOf) * quiet.seconds);
+  const sent = again.workers.map(
+    ({ bytes }, at) => bytes - heartbeat * consumersOf[at]! * again.seconds,
+  );
+  const wire = plane(consumersOf, keysOf, sent);
+  return {
+    bridge: {
+      idle: idle.intercept,
+      bucket: idle.slope,
+      update: sum(aboveIdle(busy)) / total(busy, "entries"),
+      open: reload.first,
+      key: reload.second,
+    },
+    wire: {
+      heartbeat,
+      update: total(busy, "bytes") / total(busy, "entries"),
+      open: wire.first,
+      key: wire.second,
+    },
+  };
+}

@@ -1,0 +1,135 @@
+import type { Costs, ServerCosts } from "./cost-table.ts";
+import { steadyLoad } from "./model.ts";
+import { SMALL, type Seen, type SmallRun } from "./small-run.ts";
+import { simulateLoss, type StormResult } from "./storm.ts";
+
+/** How far a prediction may be from what was measured, as a share of that. */
+export const TOLERANCE = 0.25;
+/** What chance decides is averaged over so many simulations of the same placement. */
+const SEEDS = 50;
+
+export interface Comparison {
+  readonly what: string;
+  readonly unit: string;
+  readonly predicted: number;
+  readonly measured: number;
+}
+
+export function errorOf({ predicted, measured }: Comparison): number {
+  return Math.abs(predicted / measured - 1);
+}
+
+/** The small run as the model has it, beside what was seen. Of that it is told only what chance has decided. */
+export function compare(costs: Costs, run: SmallRun, cores: number): Comparison[] {
+  const steady = background(costs, costs.healthy, run.steady);
+  const still = background(costs, costs.wounded, run.loss);
+  const storm = expected(costs, run, cores);
+  const { loss } = run;
+  return [
+    ...rows("steady", steady, run.steady),
+    { what: "loss: streams opened", unit: "", predicted: storm.opened, measured: loss.opened },
+    {
+      what: "loss: buckets loaded again",
+      unit: "",
+      predicted: storm.reloads,
+      measured: loss.reloads,
+    },
+    ...rows(
+      "loss",
+      {
+        bytes: still.bytes + storm.bytes,
+        requests: still.requests + storm.requests,
+        serverCpu: still.serverCpu + storm.serverCpu,
+        bridgeCpu: still.bridgeCpu + storm.bridgeCpu,
+      },
+      loss,
+    ),
+    {
+      what: "loss: half are current",
+      unit: "s",
+      predicted: storm.half,
+      measured: at(loss.times, 0.5),
+    },
+    { what: "loss: all are current", unit: "s", predicted: storm.all, measured: at(loss.times, 1) },
+  ];
+}
+
+/** By when so large a part of them is over. */
+export function at(times: readonly number[], share: number): number {
+  return times[Math.max(0, Math.ceil(times.length * share) - 1)] ?? 0;
+}
+
+type Sums = Pick<Seen, "bytes" | "requests" | "serverCpu" | "bridgeCpu">;
+
+/** What the fleet asks all the time, with the updates that there were. */
+function background(costs: Costs, servers: ServerCosts, { seconds, updates }: Seen): Sums {
+  const rate = updates / seconds / SMALL.buckets;
+  const load = steadyLoad(costs, { ...SMALL, updates: rate }, servers);
+  return {
+    bytes: load.bytes * seconds,
+    requests: load.requests * seconds,
+    serverCpu: load.serverCpu * seconds,
+    bridgeCpu: load.bridgeCpu * seconds,
+  };
+}
+
+function rows(name: string, predicted: Sums, measured: Sums): Comparison[] {
+  return [
+    {
+      what: `${name}: received by bridges`,
+      unit: "B",
+      predicted: predicted.bytes,
+      measured: measured.bytes,
+    },
+    {
+      what: `${name}: requests`,
+      unit: "",
+      predicted: predicted.requests,
+      measured: measured.requests,
+    },
+    {
+      what: `${name}: servers' processor time`,
+      unit: "s",
+      predicted: predicted.serverCpu,
+      measured: measured.serverCpu,
+    },
+    {
+      what: `${name}: bridges' processor time`,
+      unit: "s",
+      predicted: predicted.bridgeCpu,
+      measured: measured.bridgeCpu,
+    },
+  ];
+}
+
+function expected(
+  costs: Costs,
+  run: SmallRun,
+  cores: number,
+): Omit<StormResult, "times"> & { half: number; all: number } {
+  const storms = Array.from({ length: SEEDS }, (_, seed) =>
+    simulateLoss(costs, run.layout, {
+      lost: run.lost,
+      seed,
+      elections: run.elections,
+      metaElection: run.metaElection,
+      maxConcurrentLoads: 4,
+      serverCores: cores,
+      sharedCores: cores,
+      linkBytes: Infinity,
+      roundTrip: 0.002,
+    }),
+  );
+  const mean = (value: (storm: StormResult) => number): number =>
+    storms.reduce((sum, storm) => sum + value(storm), 0) / SEEDS;
+  return {
+    reloads: mean(({ reloads }) => reloads),
+    opened: mean(({ opened }) => opened),
+    requests: mean(({ requests }) => requests),
+    bytes: mean(({ bytes }) => bytes),
+    serverCpu: mean(({ serverCpu }) => serverCpu),
+    bridgeCpu: mean(({ bridgeCpu }) => bridgeCpu),
+    half: mean(({ times }) => at(times, 0.5)),
+    all: mean(({ times }) => at(times, 1)),
+  };
+}
