@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { makeBucket, Updates } from "./buckets.ts";
 import { type FleetCluster, startFleetCluster } from "./cluster.ts";
 import type { BridgeCosts, Costs, ServerCosts, WireCosts } from "./cost-table.ts";
+import { startCrowd } from "./crowd.ts";
 import { lose } from "./elections.ts";
 import { line, plane, sum } from "./fit.ts";
 import { measurePeak } from "./peak.ts";
@@ -9,10 +10,10 @@ import { measureRequests, openings } from "./requests.ts";
 import { begin, total, type Window, windowOf } from "./window.ts";
 import { Worker } from "./worker-process.ts";
 
-const WINDOW_MS = 12_000;
+const WINDOW_MS = 15_000;
 /** A consumer is forgotten 5 s after its bridge has gone. */
 const FORGOTTEN_MS = 7_000;
-const UPDATES_PER_BUCKET = 30;
+const UPDATES_PER_BUCKET = 10;
 const BUCKETS = [
   { bucket: "cost-1", keys: 4_000 },
   { bucket: "cost-2", keys: 200 },
@@ -51,9 +52,11 @@ export async function measureCosts(say: (what: string) => void): Promise<Costs> 
   const wounded = await measureState(cluster, (empty * 2) / 3);
   const elections = streams.filter((seconds) => seconds > 0);
   return {
-    ...wounded,
     healthy: healthy.servers,
     wounded: wounded.servers,
+    bridge: wounded.bridge,
+    wire: wounded.wire,
+    requestsPerOpen: wounded.requestsPerOpen,
     peak,
     ...single,
     elections,
@@ -89,9 +92,11 @@ async function measureState(cluster: FleetCluster, empty: number): Promise<State
         ),
       ),
     );
+    await using crowd = await startCrowd(cluster, NAMES);
     await delay(FORGOTTEN_MS);
     const quiet = await windowOf(cluster, workers, WINDOW_MS);
     const busy = await updating(cluster, workers);
+    const consumers = sum(consumersOf) + crowd.consumers;
     await delay(1_000);
     const end = await begin(cluster, workers);
     await Promise.all(workers.map((worker) => worker.cut()));
@@ -99,7 +104,7 @@ async function measureState(cluster: FleetCluster, empty: number): Promise<State
     await delay(FORGOTTEN_MS);
     const again = await end();
     const key = (many - few) / (BUCKETS[0]!.keys - BUCKETS[1]!.keys);
-    const servers = serversOf({ empty, base, alone, quiet, busy });
+    const servers = serversOf({ empty, base, alone, quiet, busy, consumers });
     return {
       servers: { ...servers, key, open: few - key * BUCKETS[1]!.keys },
       ...bridgeOf(quiet, busy, again),
@@ -126,17 +131,19 @@ interface Steps {
   readonly alone: Window;
   readonly quiet: Window;
   readonly busy: Window;
+  readonly consumers: number;
 }
 
-function serversOf({ empty, base, alone, quiet, busy }: Steps): Omit<ServerCosts, "open" | "key"> {
+function serversOf(steps: Steps): Omit<ServerCosts, "open" | "key"> {
+  const { empty, base, alone, quiet, busy, consumers } = steps;
   const update = (alone.cpu - base * alone.seconds) / alone.updates;
+  const deliveries = (busy.updates * consumers) / BUCKETS.length;
   // With updates there are no heartbeats, which is all that a quiet consumer costs.
-  const delivery =
-    (busy.cpu - base * busy.seconds - update * busy.updates) / total(busy, "entries");
+  const delivery = (busy.cpu - base * busy.seconds - update * busy.updates) / deliveries;
   return {
     idle: empty,
     stream: (base - empty) / BUCKETS.length,
-    consumer: (quiet.cpu / quiet.seconds - base) / sum(consumersOf),
+    consumer: (quiet.cpu / quiet.seconds - base) / consumers,
     update,
     delivery,
   };

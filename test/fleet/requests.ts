@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, connect, createInbox, DeliverPolicy, nanos } from "nats";
 import type { BucketSink } from "../../src/nats/bucket-source.ts";
 import { bucketsOf } from "../../src/nats/bucket-source-of.ts";
-import { NatsLink } from "../../src/nats/connection.ts";
 import type { FleetCluster } from "./cluster.ts";
+import { linkTo } from "./crowd.ts";
 
 /** A consumer is forgotten 5 s after nobody listens to it. */
 const FORGOTTEN_MS = 7_000;
@@ -31,16 +31,7 @@ export async function openings(
   bucket: string,
   times: number,
 ): Promise<number> {
-  const link = new NatsLink({
-    servers: cluster.running,
-    name: "openings",
-    auth: { mode: "none" },
-    connectTimeoutMs: 5_000,
-    maxReconnectAttempts: -1,
-    reconnectWaitMs: 500,
-    retryOnFailedConnect: false,
-  });
-  await link.start();
+  const link = await linkTo(cluster, "openings");
   const source = bucketsOf(link);
   const open = (): Promise<void> =>
     new Promise((resolve, reject) => {

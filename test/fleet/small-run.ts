@@ -8,7 +8,8 @@ import { Worker } from "./worker-process.ts";
 import type { Sample } from "./worker.ts";
 
 export const SMALL = { bridges: 12, buckets: 4, keys: 2_000, updates: 10 };
-export const STEADY_S = 20;
+/** As long as from one audit to the next, so that each pair has one. */
+export const STEADY_S = 30;
 /** After the loss of a node; far more than it takes until all is current. */
 export const LOSS_S = 25;
 const SETTLE_MS = 7_000;

@@ -1,13 +1,15 @@
+import { Random } from "../chaos/random.ts";
 import type { Costs } from "./cost-table.ts";
 import { layOut } from "./fleet-of.ts";
 import { bucketsAt, capacityFor, keysIn, steadyLoad, updatesAt } from "./model.ts";
 import { at, type Comparison, errorOf } from "./prediction.ts";
-import { simulateLoss } from "./storm.ts";
+import { simulateLoss, type StormOptions, type StormResult } from "./storm.ts";
 
 const LINK_BYTES = 1.25e9;
 const SERVER_CORES = 4;
 const ROUND_TRIP_S = 0.001;
 const NODES = 3;
+const SEED = 1;
 const LARGE_FLEET = { buckets: 20, keys: 2_000, updates: 1 };
 
 export function costTable({ healthy, wounded, bridge, wire, peak, ...costs }: Costs): string {
@@ -107,58 +109,81 @@ export function fleetTables(costs: Costs): string {
     }),
   );
   const loss = markdown(
-    [
-      "Bridges",
-      "Loaded again",
-      "Streams opened",
-      "Requests",
-      "To bridges",
-      "Servers",
-      "Each bridge",
-      "Half current",
-      "99 %",
-      "All",
-    ],
-    sizes.map((bridges) => {
-      const storm = stormOf(costs, bridges);
-      return [
-        whole(bridges),
-        whole(storm.reloads),
-        whole(storm.opened),
-        whole(storm.requests),
-        bytes(storm.bytes),
-        `${storm.serverCpu.toFixed(1)} s`,
-        `${(storm.bridgeCpu / bridges).toFixed(2)} s`,
-        `${at(storm.times, 0.5).toFixed(1)} s`,
-        `${at(storm.times, 0.99).toFixed(1)} s`,
-        `${at(storm.times, 1).toFixed(1)} s`,
-      ];
-    }),
+    ["Bridges", ...STORM_HEAD],
+    sizes.map((bridges) => [whole(bridges), ...stormRow(costs, bridges)]),
   );
-  return [one, limits, steady, loss].join("\n\n");
+  const variants = markdown(
+    ["1,000 bridges", ...STORM_HEAD],
+    VARIANTS.map(([name, bridges, variant]) => [name, ...stormRow(costs, bridges, variant)]),
+  );
+  return [one, limits, steady, loss, variants].join("\n\n");
 }
 
-function stormOf(costs: Costs, bridges: number): ReturnType<typeof simulateLoss> {
-  const layout = layOut({ bridges, ...LARGE_FLEET }, NODES, 1);
-  const election =
-    costs.elections.length === 0
-      ? 5
-      : costs.elections.reduce((sum, s) => sum + s, 0) / costs.elections.length;
+const STORM_HEAD = [
+  "Loaded again",
+  "Streams opened",
+  "Requests",
+  "To bridges",
+  "Servers",
+  "Each bridge",
+  "Half current",
+  "99 %",
+  "All",
+];
+
+function stormRow(costs: Costs, bridges: number, variant?: Variant): string[] {
+  const storm = stormOf(costs, bridges, variant);
+  return [
+    whole(storm.reloads),
+    whole(storm.opened),
+    whole(storm.requests),
+    bytes(storm.bytes),
+    `${storm.serverCpu.toFixed(1)} s`,
+    `${(storm.bridgeCpu / bridges).toFixed(2)} s`,
+    ...[0.5, 0.99, 1].map((share) => `${at(storm.times, share).toFixed(1)} s`),
+  ];
+}
+
+function stormOf(costs: Costs, bridges: number, variant: Variant = {}): StormResult {
+  const { buckets = LARGE_FLEET.buckets, leaves = false, ...options } = variant;
+  const layout = layOut({ ...LARGE_FLEET, bridges, buckets }, NODES, SEED);
+  const random = new Random(SEED);
+  const { elections } = costs;
+  const kept = layout.bridges.map(({ consumers }) => ({ node: 0, consumers }));
   return simulateLoss(
     costs,
-    { ...layout, meta: 0 },
+    { ...layout, meta: 0, ...(leaves && { bridges: kept }) },
     {
       lost: 1,
-      seed: 1,
-      elections: layout.buckets.map(() => election),
+      seed: SEED,
+      elections: layout.buckets.map(() => (elections.length > 0 ? random.pick(elections) : 0)),
       metaElection: 0,
       maxConcurrentLoads: 4,
       serverCores: SERVER_CORES,
       linkBytes: LINK_BYTES,
       roundTrip: ROUND_TRIP_S,
+      ...options,
     },
   );
 }
+
+interface Variant extends Partial<StormOptions> {
+  readonly buckets?: number;
+  /** Bridges are connected to leaf nodes, which stay. */
+  readonly leaves?: boolean;
+}
+
+const VARIANTS: readonly (readonly [string, number, Variant])[] = [
+  ["as above", 1_000, {}],
+  ["`max_concurrent_loads: 1`", 1_000, { maxConcurrentLoads: 1 }],
+  ["`max_concurrent_loads: 16`", 1_000, { maxConcurrentLoads: 16 }],
+  ["nobody waits by chance", 1_000, { jitter: false }],
+  ["links of 1 Gbit/s", 1_000, { linkBytes: 1.25e8 }],
+  ["JetStream's leader is lost", 1_000, { lost: 0, metaElection: 5 }],
+  ["bridges on leaf nodes, which stay", 1_000, { leaves: true }],
+  ["5 buckets for each bridge in place of 20", 1_000, { buckets: 5 }],
+  ["one of four clusters, with 250 bridges", 250, {}],
+];
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;

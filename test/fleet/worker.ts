@@ -23,8 +23,6 @@ export type Question =
 export interface Sample {
   /** Processor time of the process, in seconds. */
   readonly cpu: number;
-  /** The same when its bridge was connected, and had loaded nothing. */
-  readonly ready: number;
   /** What its connections to NATS have received, in bytes. */
   readonly bytes: number;
   /** Streams opened in order to follow a bucket: each makes one consumer, or attempts to. */
@@ -59,7 +57,6 @@ subscribe("net.client.socket", (message) => {
 });
 
 let bridge: Bridge | undefined;
-let ready = 0;
 let opened = 0;
 let listed = 0;
 let described = 0;
@@ -118,7 +115,6 @@ async function start({
       }),
     },
   );
-  ready = cpuSeconds();
   const { manager } = bridge;
   await Promise.all(buckets.map((bucket) => manager.getOrCreateWatcher(bucket)));
 }
@@ -138,7 +134,6 @@ async function sample(collect: boolean): Promise<Sample> {
   for (const socket of sockets) bytes += socket.bytesRead;
   return {
     cpu: cpuSeconds(),
-    ready,
     bytes,
     opened,
     listed,
