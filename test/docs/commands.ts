@@ -26,6 +26,7 @@ const PROGRAM: readonly Command[] = [
 const FLAGS_OF: Readonly<Record<string, string>> = {
   bench: "bench/run.mjs",
   chaos: "test/chaos/main.ts",
+  fleet: "test/fleet/main.ts",
 };
 
 /** Whether a text is a command of this repository or package, rather than a name, a path or another's command. */

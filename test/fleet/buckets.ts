@@ -39,21 +39,22 @@ export async function makeBucket(
   }
 }
 
+export interface BucketKeys {
+  readonly bucket: string;
+  readonly keys: number;
+}
+
 /** Updates keys of buckets in turn, evenly spread over time; what nobody takes is not repeated. */
 export class Updates {
   readonly #cluster: FleetCluster;
-  readonly #buckets: readonly { readonly bucket: string; readonly keys: number }[];
+  readonly #buckets: readonly BucketKeys[];
   readonly #rate: number;
   readonly #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
   /** Updates that the cluster has taken, by bucket. */
   readonly taken: Map<string, number> = new Map<string, number>();
 
-  constructor(
-    cluster: FleetCluster,
-    buckets: readonly { readonly bucket: string; readonly keys: number }[],
-    rate: number,
-  ) {
+  constructor(cluster: FleetCluster, buckets: readonly BucketKeys[], rate: number) {
     this.#cluster = cluster;
     this.#buckets = buckets;
     this.#rate = rate;

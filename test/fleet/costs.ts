@@ -7,15 +7,19 @@ import { lose } from "./elections.ts";
 import { line, plane, sum } from "./fit.ts";
 import { measurePeak } from "./peak.ts";
 import { measureRequests, openings } from "./requests.ts";
-import { begin, total, type Window, windowOf } from "./window.ts";
+import { reloadAll, warm } from "./warm.ts";
+import { begin, joined, total, type Window, windowOf } from "./window.ts";
 import { Worker } from "./worker-process.ts";
 
-const WINDOW_MS = 15_000;
+const WINDOW_MS = 6_000;
+/** Quiet times and busy ones take turns, so that what else the machine does falls on both. */
+const TURNS = 3;
+const TURN_MS = 1_500;
 /** A consumer is forgotten 5 s after its bridge has gone. */
 const FORGOTTEN_MS = 7_000;
 const UPDATES_PER_BUCKET = 10;
 const BUCKETS = [
-  { bucket: "cost-1", keys: 4_000 },
+  { bucket: "cost-1", keys: 10_000 },
   { bucket: "cost-2", keys: 200 },
   { bucket: "cost-3", keys: 200 },
   { bucket: "cost-4", keys: 200 },
@@ -64,7 +68,7 @@ export async function measureCosts(say: (what: string) => void): Promise<Costs> 
 }
 
 async function idleOf(cluster: FleetCluster): Promise<number> {
-  const { cpu, seconds } = await windowOf(cluster, [], WINDOW_MS);
+  const { cpu, seconds } = await windowOf(cluster, [], TURNS * WINDOW_MS);
   return cpu / seconds;
 }
 
@@ -77,8 +81,8 @@ interface State {
 
 /** Everything at once is a sum; so things are added one by one, and each costs what it adds. */
 async function measureState(cluster: FleetCluster, empty: number): Promise<State> {
-  const base = await idleOf(cluster);
-  const alone = await updating(cluster, []);
+  const [still, alone] = await turns(cluster, []);
+  const base = still.cpu / still.seconds;
   const few = await openings(cluster, base, NAMES[1]!, OPENINGS);
   const many = await openings(cluster, base, NAMES[0]!, OPENINGS);
   const workers = WATCHED.map((_, index) => new Worker(`cost-bridge-${index}`));
@@ -92,23 +96,18 @@ async function measureState(cluster: FleetCluster, empty: number): Promise<State
         ),
       ),
     );
+    await warm(cluster, workers, BUCKETS);
     await using crowd = await startCrowd(cluster, NAMES);
     await delay(FORGOTTEN_MS);
-    const quiet = await windowOf(cluster, workers, WINDOW_MS);
-    const busy = await updating(cluster, workers);
+    const [quiet, busy] = await turns(cluster, workers);
     const consumers = sum(consumersOf) + crowd.consumers;
-    await delay(1_000);
-    const end = await begin(cluster, workers);
-    await Promise.all(workers.map((worker) => worker.cut()));
-    await Promise.all(workers.map((worker, at) => worker.loaded(2 * consumersOf[at]!)));
-    await delay(FORGOTTEN_MS);
-    const again = await end();
+    const again = await reloading(cluster, workers);
     const key = (many - few) / (BUCKETS[0]!.keys - BUCKETS[1]!.keys);
     const servers = serversOf({ empty, base, alone, quiet, busy, consumers });
     return {
       servers: { ...servers, key, open: few - key * BUCKETS[1]!.keys },
       ...bridgeOf(quiet, busy, again),
-      requestsPerOpen: again.requests / sum(consumersOf),
+      requestsPerOpen: again.requests / TURNS / sum(consumersOf),
     };
   } finally {
     await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()));
@@ -116,13 +115,35 @@ async function measureState(cluster: FleetCluster, empty: number): Promise<State
   }
 }
 
-async function updating(cluster: FleetCluster, workers: readonly Worker[]): Promise<Window> {
-  const updates = new Updates(cluster, BUCKETS, BUCKETS.length * UPDATES_PER_BUCKET);
-  updates.begin();
-  await delay(1_000);
-  const window = await windowOf(cluster, workers, WINDOW_MS, updates);
-  await updates.end();
-  return window;
+/** Quiet, and with updates. */
+async function turns(
+  cluster: FleetCluster,
+  workers: readonly Worker[],
+): Promise<readonly [Window, Window]> {
+  const quiet: Window[] = [];
+  const busy: Window[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    quiet.push(await windowOf(cluster, workers, WINDOW_MS));
+    const updates = new Updates(cluster, BUCKETS, BUCKETS.length * UPDATES_PER_BUCKET);
+    updates.begin();
+    await delay(TURN_MS);
+    busy.push(await windowOf(cluster, workers, WINDOW_MS, updates));
+    await updates.end();
+    await delay(TURN_MS);
+  }
+  return [joined(quiet), joined(busy)];
+}
+
+/** All buckets again, several times. */
+async function reloading(cluster: FleetCluster, workers: readonly Worker[]): Promise<Window> {
+  const windows: Window[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    const end = await begin(cluster, workers);
+    await reloadAll(workers);
+    await delay(FORGOTTEN_MS);
+    windows.push(await end());
+  }
+  return joined(windows);
 }
 
 interface Steps {
@@ -154,10 +175,11 @@ function bridgeOf(quiet: Window, busy: Window, again: Window): Pick<State, "brid
   const idle = line(consumersOf, rates);
   const aboveIdle = (window: Window): number[] =>
     window.workers.map(({ cpu }, at) => cpu - rates[at]! * window.seconds);
-  const reload = plane(consumersOf, keysOf, aboveIdle(again));
+  const each = (ofAll: number): number => ofAll / TURNS;
+  const reload = plane(consumersOf, keysOf, aboveIdle(again).map(each));
   const heartbeat = total(quiet, "bytes") / (sum(consumersOf) * quiet.seconds);
-  const sent = again.workers.map(
-    ({ bytes }, at) => bytes - heartbeat * consumersOf[at]! * again.seconds,
+  const sent = again.workers.map(({ bytes }, at) =>
+    each(bytes - heartbeat * consumersOf[at]! * again.seconds),
   );
   const wire = plane(consumersOf, keysOf, sent);
   return {

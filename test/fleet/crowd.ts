@@ -3,8 +3,8 @@ import { bucketsOf } from "../../src/nats/bucket-source-of.ts";
 import { NatsLink } from "../../src/nats/connection.ts";
 import type { FleetCluster } from "./cluster.ts";
 
-const CONNECTIONS = 3;
-const STREAMS = 2;
+/** Each with one stream of each bucket, as a bridge has. */
+const CONNECTIONS = 6;
 
 export async function linkTo(cluster: FleetCluster, name: string): Promise<NatsLink> {
   const link = new NatsLink({
@@ -39,21 +39,18 @@ export class Crowd implements AsyncDisposable {
   async follow(buckets: readonly string[]): Promise<void> {
     const sources = this.#links.map(bucketsOf);
     const loaded = sources.flatMap((source) =>
-      buckets.flatMap((bucket) =>
-        Array.from(
-          { length: STREAMS },
-          () =>
-            new Promise<void>((resolve, reject) => {
-              const run = source.open(bucket, {
-                opened: () => undefined,
-                entry: () => undefined,
-                current: () => undefined,
-                loaded: () => resolve(),
-                ended: reject,
-              });
-              this.#runs.push(run);
-            }),
-        ),
+      buckets.map(
+        (bucket) =>
+          new Promise<void>((resolve, reject) => {
+            const run = source.open(bucket, {
+              opened: () => undefined,
+              entry: () => undefined,
+              current: () => undefined,
+              loaded: () => resolve(),
+              ended: reject,
+            });
+            this.#runs.push(run);
+          }),
       ),
     );
     await Promise.all(loaded);

@@ -1,4 +1,5 @@
 import type { Costs, ServerCosts } from "./cost-table.ts";
+import { sum } from "./fit.ts";
 import { steadyLoad } from "./model.ts";
 import { SMALL, type Seen, type SmallRun } from "./small-run.ts";
 import { simulateLoss, type StormResult } from "./storm.ts";
@@ -23,8 +24,8 @@ export function errorOf({ predicted, measured }: Comparison): number {
 /** The small run as the model has it, beside what was seen. Of that it is told only what chance has decided. */
 export function compare(costs: Costs, run: SmallRun, cores: number): Comparison[] {
   const steady = background(costs, costs.healthy, run.steady);
-  const still = background(costs, costs.wounded, run.loss);
   const storm = expected(costs, run, cores);
+  const still = background(costs, costs.wounded, run.loss, storm.away);
   const { loss } = run;
   return [
     ...rows("steady", steady, run.steady),
@@ -63,15 +64,24 @@ export function at(times: readonly number[], share: number): number {
 
 type Sums = Pick<Seen, "bytes" | "requests" | "serverCpu" | "bridgeCpu">;
 
-/** What the fleet asks all the time, with the updates that there were. */
-function background(costs: Costs, servers: ServerCosts, { seconds, updates }: Seen): Sums {
+/**
+ * What the fleet asks all the time, with the updates that there were. `away`: for how many seconds pairs were not
+ * current, all pairs together; what is updated meanwhile comes with the load.
+ */
+function background(
+  costs: Costs,
+  servers: ServerCosts,
+  { seconds, updates }: Seen,
+  away = 0,
+): Sums {
   const rate = updates / seconds / SMALL.buckets;
   const load = steadyLoad(costs, { ...SMALL, updates: rate }, servers);
+  const missed = away * rate;
   return {
-    bytes: load.bytes * seconds,
+    bytes: load.bytes * seconds - missed * costs.wire.update,
     requests: load.requests * seconds,
-    serverCpu: load.serverCpu * seconds,
-    bridgeCpu: load.bridgeCpu * seconds,
+    serverCpu: load.serverCpu * seconds - missed * servers.delivery,
+    bridgeCpu: load.bridgeCpu * seconds - missed * costs.bridge.update,
   };
 }
 
@@ -108,7 +118,7 @@ function expected(
   costs: Costs,
   run: SmallRun,
   cores: number,
-): Omit<StormResult, "times"> & { half: number; all: number } {
+): Omit<StormResult, "times"> & { half: number; all: number; away: number } {
   const storms = Array.from({ length: SEEDS }, (_, seed) =>
     simulateLoss(costs, run.layout, {
       lost: run.lost,
@@ -122,8 +132,7 @@ function expected(
       roundTrip: 0.002,
     }),
   );
-  const mean = (value: (storm: StormResult) => number): number =>
-    storms.reduce((sum, storm) => sum + value(storm), 0) / SEEDS;
+  const mean = (value: (storm: StormResult) => number): number => sum(storms.map(value)) / SEEDS;
   return {
     reloads: mean(({ reloads }) => reloads),
     opened: mean(({ opened }) => opened),
@@ -133,5 +142,6 @@ function expected(
     bridgeCpu: mean(({ bridgeCpu }) => bridgeCpu),
     half: mean(({ times }) => at(times, 0.5)),
     all: mean(({ times }) => at(times, 1)),
+    away: mean(({ times }) => sum(times)),
   };
 }

@@ -3,6 +3,7 @@ import { makeBucket, Updates } from "./buckets.ts";
 import { type FleetCluster, type Placement, startFleetCluster } from "./cluster.ts";
 import { lose } from "./elections.ts";
 import type { FleetLayout } from "./fleet-of.ts";
+import { warm } from "./warm.ts";
 import { begin, total, usedSince, type Used, windowOf } from "./window.ts";
 import { Worker } from "./worker-process.ts";
 import type { Sample } from "./worker.ts";
@@ -51,12 +52,10 @@ export async function smallRun(say: (what: string) => void): Promise<SmallRun> {
   try {
     say(`small run: ${SMALL.bridges} bridges start`);
     await Promise.all(workers.map((worker) => worker.start(cluster.urls, buckets)));
+    const filled = buckets.map((bucket) => ({ bucket, keys: SMALL.keys }));
+    await warm(cluster, workers, filled);
     await delay(SETTLE_MS);
-    const updates = new Updates(
-      cluster,
-      buckets.map((bucket) => ({ bucket, keys: SMALL.keys })),
-      SMALL.updates * SMALL.buckets,
-    );
+    const updates = new Updates(cluster, filled, SMALL.updates * SMALL.buckets);
     updates.begin();
     await delay(1_000);
     say("small run: steady");

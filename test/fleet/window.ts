@@ -74,3 +74,26 @@ export async function windowOf(
 export function total(window: Window, what: keyof Used): number {
   return sum(window.workers.map((used) => used[what]));
 }
+
+/** Windows one after the other, as one. */
+export function joined(windows: readonly Window[]): Window {
+  const all = (what: "seconds" | "cpu" | "requests" | "updates"): number =>
+    sum(windows.map((window) => window[what]));
+  return {
+    seconds: all("seconds"),
+    cpu: all("cpu"),
+    requests: all("requests"),
+    updates: all("updates"),
+    workers: windows[0]!.workers.map((_, at) => {
+      const used = (what: keyof Used): number =>
+        sum(windows.map(({ workers }) => workers[at]![what]));
+      return {
+        cpu: used("cpu"),
+        bytes: used("bytes"),
+        entries: used("entries"),
+        opened: used("opened"),
+        listed: used("listed"),
+      };
+    }),
+  };
+}
