@@ -162,6 +162,8 @@ async function answer(question: Question): Promise<unknown> {
   }
 }
 
+// A bridge goes on for ever when its servers are gone; not when the harness is.
+process.once("disconnect", () => process.exit(1));
 process.on("message", (question: Question) => {
   answer(question).then(
     (value) => process.send?.({ value: value ?? null }),
