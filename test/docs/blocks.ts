@@ -15,10 +15,12 @@ export interface Block {
   readonly text: string;
 }
 
-/** The documents whose blocks are checked: the README, and what lies beside it in docs. */
+/** The documents that are checked: the README, what lies beside it and in docs; not what is generated there. */
 export function documents(): string[] {
-  const inDocs = readdirSync(`${ROOT}docs`).filter((name) => name.endsWith(".md"));
-  return ["README.md", ...inDocs.toSorted().map((name) => `docs/${name}`)];
+  const isDocument = (name: string): boolean => name.endsWith(".md") && name !== "README.md";
+  const beside = readdirSync(ROOT).filter(isDocument).toSorted();
+  const inDocs = readdirSync(`${ROOT}docs`).filter(isDocument).toSorted();
+  return ["README.md", ...beside, ...inDocs.map((name) => `docs/${name}`)];
 }
 
 export function readDocument(file: string): string {

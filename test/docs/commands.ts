@@ -26,6 +26,7 @@ const PROGRAM: readonly Command[] = [
 const FLAGS_OF: Readonly<Record<string, string>> = {
   bench: "bench/run.mjs",
   chaos: "test/chaos/main.ts",
+  conformance: "scripts/conformance.mjs",
   fleet: "test/fleet/main.ts",
 };
 
@@ -64,6 +65,7 @@ function problemsOfOne(command: string): string[] {
   const [program, ...rest] = words;
   if (program === "npm") return problemsOfNpm(rest);
   if (program === "npx" && rest[0] === "nats-opa-bridge") return problemsOfOurs(rest.slice(1));
+  if (program === "npx" && rest[0] === "vitest") return problemsOfVitest(rest.slice(1));
   if (program === "nats-opa-bridge") return problemsOfOurs(rest);
   if (program === "docker" && rest[0] === "compose") {
     return existsSync(`${ROOT}docker-compose.yaml`) ? [] : ["there is no docker-compose.yaml"];
@@ -90,6 +92,12 @@ function problemsOfNpm([verb, ...rest]: readonly string[]): string[] {
     if (!known.includes(`${bench}.mjs`) && bench !== "NAME") problems.push(`no bench ${bench}`);
   }
   return problems;
+}
+
+/** `vitest run`, with the tests to run. */
+function problemsOfVitest([verb, ...paths]: readonly string[]): string[] {
+  if (verb !== "run") return [`vitest ${verb} is not known here`];
+  return paths.filter((path) => !existsSync(ROOT + path)).map((path) => `there is no ${path}`);
 }
 
 function problemsOfOurs([name, ...rest]: readonly string[]): string[] {
