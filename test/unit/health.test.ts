@@ -25,7 +25,7 @@ function facts(change: Partial<HealthFacts>, bucket: Partial<WatchedBucketStatus
 }
 
 describe("R4 O34 health", () => {
-  it("R4 is ready when all is well, and through an ordinary reconnect", () => {
+  it("R4 O15 is ready when all is well, and through an ordinary reconnect", () => {
     expect(facts({})).toEqual({
       live: true,
       ready: true,
@@ -52,7 +52,7 @@ describe("R4 O34 health", () => {
     ]);
   });
 
-  it("R4 is neither live nor ready once the connection was given up", () => {
+  it("R4 O15 O28 is neither live nor ready once the connection was given up", () => {
     expect(facts({ nats: { state: "failed" } })).toMatchObject({ live: false, ready: false });
     expect(facts({ nats: { state: "disconnected" } })).toMatchObject({ live: true });
   });

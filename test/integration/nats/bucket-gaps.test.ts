@@ -186,7 +186,7 @@ describe("a network that fails", () => {
   });
 });
 
-test("W5 an idle bucket is followed for longer than any silence, and says that it's current", async () => {
+test("W5 J8 an idle bucket is followed for longer than any silence, and says that it's current", async () => {
   const sink = await loaded("idle");
   sink.calls.length = 0;
   for (let heard = 0; heard < 5; heard++) {

@@ -88,7 +88,7 @@ describe("a cluster whose nodes all move to other addresses", () => {
 });
 
 describe("the servers of an attempt", () => {
-  test("R2 are asked for at every attempt; what fails leaves the last in use", async () => {
+  test("R2 R18 are asked for at every attempt; what fails leaves the last in use", async () => {
     await using one = await startNatsServer(plain);
     await using two = await startNatsServer(plain);
     let answer: () => string[] = () => [one.url];

@@ -80,7 +80,7 @@ describe("authentication: token", () => {
     }
   });
 
-  it("answers probes of /health, without reasons for strangers", async () => {
+  it("O27 answers probes of /health, without reasons for strangers", async () => {
     expect((await service.get("/health")).status).toBe(200);
     const options = { authentication: "token", tokenFile } as const;
     await using bare = await startService(undefined, { server_url: shared.nats.url }, options);

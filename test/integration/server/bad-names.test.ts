@@ -88,7 +88,7 @@ describe("W7 a bucket that can't be one", () => {
 });
 
 describe("values in NATS that are not JSON", () => {
-  it("S5 N44 N47 N69 are strings, or base64 where they are not UTF-8; whatever the key, and however large", async () => {
+  it("S5 J25 N44 N47 N69 are strings, or base64 where they are not UTF-8; whatever the key, and however large", async () => {
     const kv = await shared.client.jetstream().views.kv("odd");
     const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
     const megabyte = "m".repeat(1_000_000);

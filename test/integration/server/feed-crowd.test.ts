@@ -31,7 +31,7 @@ function ordinary(index: number): Manner {
   };
 }
 
-it("F1 F2 J1 J9 200 subscribers over HTTP, of any speed, that come and go while a writer is at full speed: each is told every version once, in order", async () => {
+it("F1 F2 J1 J4 J6 J9 200 subscribers over HTTP, of any speed, that come and go while a writer is at full speed: each is told every version once, in order", async () => {
   await using nats = await startNatsServer();
   await using client = await clientOf(nats.url);
   for (const bucket of ["a", "b", "bulk"]) {

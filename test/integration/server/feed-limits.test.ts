@@ -75,6 +75,42 @@ it("those who look at the decisions don't count for it either, and have a limit 
   }, DEADLINE);
 }, 60_000);
 
+it("J14 J29 a cursor below what is kept is refused with the lowest one that is not, and never moved up in silence", async () => {
+  await using nats = await startNatsServer();
+  const client = await connect({ servers: nats.url });
+  const kv = await client.jetstream().views.kv("root");
+  await using bridge = await createBridge({
+    nats: { server_url: nats.url, root_bucket: "root" },
+    bundle: { file: BASIC },
+    feed: { max_commits: 2 },
+  });
+  const server = await startServer(bridge, { ...bridge.config.server, host: "127.0.0.1", port: 0 });
+  const url = `${server.url}/v1/feed`;
+  using first = await readEvents(url);
+  const start = await vi.waitUntil(() => first.client.cursor, DEADLINE);
+  for (let put = 0; put < 5; put++) {
+    const { version } = bridge.store;
+    await kv.put(`k${put}`, "1");
+    await vi.waitFor(() => expect(bridge.store.version).toBe(version + 1), DEADLINE);
+  }
+  const refused = await fetch(`${url}?cursor=${start}`);
+  const body = (await refused.json()) as { floor: string };
+  expect([refused.status, body]).toMatchObject([
+    410,
+    {
+      code: "invalid_parameter",
+      errors: [{ code: "FEED_CURSOR_TOO_OLD" }],
+      floor: bridge.feed.floor,
+    },
+  ]);
+  await expect(readSocket(`${url}?cursor=${start}`)).rejects.toThrow("response: 410");
+  using again = await readEvents(`${url}?cursor=${body.floor}`);
+  await vi.waitFor(() => expect(again.client.versions).toHaveLength(2), DEADLINE);
+  expect(again.client.hello).toMatchObject({ floor: body.floor });
+  await server.close();
+  await client.close();
+}, 60_000);
+
 it("the feed has a limit of its own: one too many is told so, and gets the place of one who goes", async () => {
   await using nats = await startNatsServer();
   await using bridge = await createBridge({

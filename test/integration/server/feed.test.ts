@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import { connect, type KV, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -85,7 +86,7 @@ describe("GET /v1/feed", () => {
     expect(text).toContain('"value":{\ndata:   "since": 1\ndata: }');
   });
 
-  it("tells only what the filter lets through, and goes on after a cursor, the event's id before the URL's", async () => {
+  it("J12 tells only what the filter lets through, and goes on after a cursor, the event's id before the URL's", async () => {
     using first = await readEvents(`${service.url}/v1/feed?bucket=te*m&prefix=members`);
     const start = await vi.waitUntil(() => first.client.cursor, DEADLINE);
     await root.put("users.bob", '"other"');
@@ -105,7 +106,7 @@ describe("GET /v1/feed", () => {
     expect(later.client.versions).toEqual(first.client.versions.slice(-1));
   });
 
-  it("C1 tells a subscriber that stays connected the real differences after a gap", async () => {
+  it("C1 O29 O57 tells a subscriber that stays connected the real differences after a gap", async () => {
     using events = await readEvents(`${service.url}/v1/feed?snapshot=true&bucket=root`);
     await expectCurrent(events, ["root"]);
     const before = events.client.versions.length;
@@ -121,7 +122,7 @@ describe("GET /v1/feed", () => {
   });
 });
 
-describe("J14 J16 J19 what can't be", () => {
+describe("J14 J16 J19 J29 what can't be", () => {
   const REFUSED: [query: string, status: number, code: string][] = [
     ["cursor=nonsense", 400, "FEED_CURSOR_INVALID"],
     ["cursor=a:1&cursor=a:2", 400, "FEED_CURSOR_INVALID"],
@@ -148,10 +149,16 @@ describe("J14 J16 J19 what can't be", () => {
     expect((reply.body as { floor?: string }).floor !== undefined).toBe(withFloor);
   });
 
-  it("is a message from a client: its connection is closed", async () => {
+  it.each([
+    ["text", "options", 1008],
+    ["bytes", Buffer.of(1, 2, 3), 1008],
+    ["too much", "x".repeat(2_000), 1009],
+  ])("J18 J21 is a message from a client: its connection is closed (%s)", async (_, data, code) => {
     using messages = await readSocket(`${service.url}/v1/feed`);
-    messages.socket.send("options");
-    await messages.closed;
+    const closed = once(messages.socket, "close");
+    messages.socket.send(data);
+    const [told] = (await closed) as [number];
+    expect(told).toBe(code);
     await vi.waitFor(() => expect(service.bridge.feed.status().subscribers).toBe(0), DEADLINE);
   });
 

@@ -6,7 +6,7 @@ import { startLogCollector } from "../../support/log-collector.ts";
 import { startNatsServer } from "../../support/nats-server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { startLogged } from "../decisions/kit.ts";
-import { metric } from "./scrape.ts";
+import { metric, scrape } from "./scrape.ts";
 import { BASIC, startService } from "./service.ts";
 
 const DEADLINE = { timeout: 15_000, interval: 20 };
@@ -76,6 +76,38 @@ describe("metrics move with what they are about:", () => {
     expect(await metric(service.url, "suspended_decisions")).toBe(0);
     await client.close();
   }, 40_000);
+
+  it("J3 repairs, by what had happened", async () => {
+    await using nats = await startNatsServer();
+    const before = await connect({ servers: nats.url });
+    await (await before.jetstream().views.kv("team")).put("a", "1");
+    await before.close();
+    await using service = await startService(BASIC, {
+      server_url: nats.url,
+      reconnect_wait: "50ms",
+      refresh_interval: "1s",
+    });
+    await service.bridge.manager.getOrCreateWatcher("team");
+    const causes = async (): Promise<Record<string, number>> => {
+      const found = [...(await scrape(service.url))].flatMap(([series, repairs]) => {
+        const [, cause] = /repairs_total\{cause="(\w+)"\}/.exec(series) ?? [];
+        return cause === undefined ? [] : [[cause, repairs] as const];
+      });
+      return Object.fromEntries(found);
+    };
+    expect(await causes()).toEqual({});
+    await nats.restart();
+    await vi.waitFor(async () => expect(await causes()).toEqual({ reconnect: 1 }), DEADLINE);
+    const client = await connect({ servers: nats.url });
+    const manager = await client.jetstreamManager();
+    const { seq } = await manager.streams.getMessage("KV_team", { last_by_subj: "$KV.team.a" });
+    await manager.streams.deleteMessage("KV_team", seq);
+    await vi.waitFor(async () => {
+      expect(await causes()).toEqual({ reconnect: 1, vanished: 1 });
+    }, DEADLINE);
+    expect(service.bridge.store.text(["nats", "kv", "team"])).toBe("{}");
+    await client.close();
+  }, 60_000);
 
   it("the age of a bucket's copy, which grows in an outage and is over after it", async () => {
     await using nats = await startNatsServer();

@@ -15,7 +15,7 @@ function usersConfig(publish: readonly string[]): string {
 const READ = ["$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.CREATE.*", "$JS.FC.>"];
 
 describe("R4 a bucket that can't be followed although NATS is connected", () => {
-  it("R4 makes the service not ready, with the reason, until it can be followed again", async () => {
+  it("R4 O15 O28 O29 makes the service not ready, with the reason, until it can be followed again", async () => {
     await using nats = await startNatsServer({ config: usersConfig(READ) });
     const admin = await connect({ servers: nats.url, user: "admin", pass: "pw" });
     const kv = await admin.jetstream().views.kv("b");

@@ -173,7 +173,7 @@ describe("PUT, PATCH and DELETE on data", () => {
   });
 });
 
-it("C1 a write is seen through the watch only: while that is held up, the store stays as it was", async () => {
+it("C1 O13 O43 a bridge hears its own writes as everybody's: one is seen through the watch only: while that is held up, the store stays as it was", async () => {
   await team.put("held", '"old"');
   const released = deferred();
   await using held = await startWriting({ server_url: nats.url });

@@ -22,7 +22,7 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 }
 
-it("F1 F2 200 subscribers of any speed that come and go at full speed are told every version once, in order, and no writer waits for them", async () => {
+it("F1 F2 J7 200 subscribers of any speed that come and go at full speed are told every version once, in order, and no writer waits for them", async () => {
   const alone = new FullSpeed();
   await alone.start();
   for (let burst = 0; burst < BURSTS; burst++) await alone.burst();

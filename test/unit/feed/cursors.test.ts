@@ -4,7 +4,7 @@ import { Writer } from "./store-kit.ts";
 import { expectRefusal, readTo } from "./subscribing.ts";
 
 describe("F2 J14 J15 a cursor", () => {
-  it("below the floor is refused; one at the floor is not", async () => {
+  it("J12 J29 below the floor is refused; one at the floor is not", async () => {
     const writer = new Writer();
     using feed = new ChangeFeed(writer.store, { maxCommits: 10 });
     feed.subscribe().close();
@@ -19,7 +19,7 @@ describe("F2 J14 J15 a cursor", () => {
     expect((await readTo(fresh, "snapshot"))[1]!.text).toContain('"reason":"cursor_too_old"');
   });
 
-  it("of another run is known as such, one from the future and one that is none are refused", async () => {
+  it("J13 of another run is known as such, one from the future and one that is none are refused", async () => {
     const { store } = new Writer();
     using before = new ChangeFeed(store);
     using feed = new ChangeFeed(store);

@@ -9,7 +9,7 @@ const options = {
   ...(process.env["FC_PATH"] !== undefined && { path: process.env["FC_PATH"] }),
 };
 
-it("F1 J1 J2 whatever is committed while subscribers come, read and go, each is told every version once, in order, and has exactly the store's state at every cursor", async () => {
+it("F1 J1 J2 J13 J22 J27 whatever is committed while subscribers come, read and go, each is told every version once, in order, and has exactly the store's state at every cursor", async () => {
   const property = fc.asyncProperty(
     fc.scheduler(),
     fc.array(write, { minLength: 10, maxLength: 60, size: "max" }),

@@ -80,7 +80,7 @@ describe("F2 a slow subscriber", () => {
     expect(waiting.ended.aborted).toBe(true);
   });
 
-  it("is kept when it does not read at all, as long as it is not far behind", async () => {
+  it("J8 is kept when it does not read at all, as long as it is not far behind", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
     const writer = new Writer();
     using feed = new ChangeFeed(writer.store, { farBehind: 1_000, stallMs: 10_000 });

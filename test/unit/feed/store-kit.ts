@@ -2,9 +2,13 @@ import { PolicyStore } from "../../../src/store/policy-store.ts";
 
 /** A store with one writer per bucket, whose every value is another. */
 export class Writer {
-  readonly store: PolicyStore = new PolicyStore();
+  readonly store: PolicyStore;
   readonly #owners = new Map<string, object>();
   #revision = 0;
+
+  constructor(store: PolicyStore = new PolicyStore()) {
+    this.store = store;
+  }
 
   async mount(bucket: string, keys: readonly string[] = []): Promise<void> {
     const owner = {};

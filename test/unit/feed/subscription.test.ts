@@ -50,7 +50,7 @@ describe("a subscription", () => {
     expect(client.cursor).toBe(feed.status().cursor);
   });
 
-  it("F1 is given the data of a bucket that comes into sight, and its cursor only when it has all of it", async () => {
+  it("F1 J24 is given the data of a bucket that comes into sight, and its cursor only when it has all of it", async () => {
     const writer = new Writer();
     using feed = new ChangeFeed(writer.store);
     using subscription = feed.subscribe();
@@ -65,7 +65,7 @@ describe("a subscription", () => {
     expect(client.contents.get("large")!.size).toBe(20_000);
   });
 
-  it("tells a commit that is too large for one frame in several, and no cursor before the last", async () => {
+  it("J11 tells a commit that is too large for one frame in several, and no cursor before the last", async () => {
     const writer = new Writer();
     using feed = new ChangeFeed(writer.store);
     await writer.mount("a");
@@ -88,7 +88,7 @@ describe("a subscription", () => {
     expect(client.contents.get("a")!.size).toBe(25_001);
   });
 
-  it("J28 on a quiet filter, is told how far the feed is", async () => {
+  it("J8 J28 on a quiet filter, is told how far the feed is", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
     const writer = new Writer();
     using feed = new ChangeFeed(writer.store, { progressIntervalMs: 5_000 });

@@ -198,7 +198,7 @@ describe("a recovery", () => {
     expect(state.attempts).toBe(30);
   });
 
-  test("R3 R4 O11 O45 O46 losses during a recovery make it run exactly once more", async () => {
+  test("R3 R4 O11 O19 O45 O46 losses during a recovery make it run exactly once more", async () => {
     const attempts: (() => void)[] = [];
     const { made } = recovery({
       attempt: () => new Promise((resolve) => attempts.push(resolve)),

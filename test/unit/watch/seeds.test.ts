@@ -209,7 +209,7 @@ describe("a manager, as the plugin's regression tests ask of it", () => {
     expect(manager.status().remembered.creating).toBe(0);
   });
 
-  it("N17 stop drains creates in flight: nothing is inserted after, and nothing is left running", async () => {
+  it("O14 N17 stop drains creates in flight: nothing is inserted after, and nothing is left running", async () => {
     const { manager, source, store } = makeManager({
       source: new FakeSource(),
       maxConcurrentLoads: 2,
