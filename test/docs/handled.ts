@@ -3,6 +3,8 @@ import { PAYMENTS } from "../../src/cli/demo/example-data.ts";
 import { allBlocks, type Block, blockAfter } from "./blocks.ts";
 import { acceptConfig, canCompile, decideBy } from "./checks.ts";
 import { problemsOf } from "./commands.ts";
+import { deploys } from "./kubernetes.ts";
+import { leafOfDomain, leafWithMirror } from "./leaf.ts";
 import { isEnough } from "./permissions.ts";
 import { type ProgramOptions, runProgram } from "./program.ts";
 import { runSession, type SessionOptions } from "./session.ts";
@@ -14,16 +16,7 @@ export interface Handled {
   readonly file: string;
   /** What the block begins with; no other block of the document does. */
   readonly begins: string;
-  readonly kind:
-    | "config"
-    | "session"
-    | "answer"
-    | "program"
-    | "policy"
-    | "permissions"
-    | "named"
-    | "picture"
-    | "stream";
+  readonly kind: "config" | "session" | "answer" | "program" | "scenario" | "named" | "picture";
   /** Needs nothing but the sources; a unit test does it. */
   readonly quick: boolean;
   readonly check: (block: Block) => void | Promise<void>;
@@ -42,7 +35,7 @@ function session(file: string, begins: string, options: SessionOptions = {}): Ha
   return { file, begins, kind: "session", quick: false, check };
 }
 
-/** What the commands before it write; the session compares them. */
+/** What belongs to the block before it, which is checked together with it. */
 function answer(file: string, begins: string): Handled {
   return { file, begins, kind: "answer", quick: true, check: follows };
 }
@@ -51,6 +44,16 @@ function answer(file: string, begins: string): Handled {
 function program(file: string, begins: string, options: ProgramOptions): Handled {
   const check = (block: Block): Promise<void> => runProgram(block, options);
   return { file, begins, kind: "program", quick: false, check };
+}
+
+/** Something that is set up as the block says, on real servers. */
+function scenario(
+  file: string,
+  begins: string,
+  check: (block: Block) => Promise<void>,
+  possible?: () => Promise<boolean>,
+): Handled {
+  return { file, begins, kind: "scenario", quick: false, check, ...(possible && { possible }) };
 }
 
 /** Commands that no test runs as they stand, for the reason given; what they name is there. */
@@ -82,38 +85,31 @@ export const HANDLED: readonly Handled[] = [
     meanwhile: (world) => world.put("permit-groups-default", "users.dave", {}),
   }),
   named("README.md", "docker compose up --build", "starts containers"),
-  {
-    file: "README.md",
-    begins: "authorization {",
-    kind: "permissions",
-    quick: false,
-    check: isEnough,
-  },
-  {
-    file: "README.md",
-    begins: "package authz",
-    kind: "policy",
-    quick: false,
-    possible: canCompile,
-    check: (block) =>
+  scenario("README.md", "authorization {", isEnough),
+  scenario(
+    "README.md",
+    "package authz",
+    (block) =>
       decideBy(block, {
         path: "authz/allow",
         input: { group: PAYMENTS, user: "alice" },
         result: true,
       }),
-  },
+    canCompile,
+  ),
   config("README.md", '{\n  "services"'),
   config("README.md", "services:\n  logs:"),
   picture("docs/concepts.md", "NATS JetStream KV"),
+  scenario("docs/operations.md", "apiVersion: v1\nkind: ConfigMap", deploys),
+  scenario("docs/operations.md", "# The leaf node's server\n", leafWithMirror),
+  answer("docs/operations.md", '{\n  "name": "KV_team-a"'),
+  scenario("docs/operations.md", "# The leaf node's server;", leafOfDomain),
+  session("docs/operations.md", "curl -s localhost:8181/health/ready"),
+  answer("docs/operations.md", "{}"),
+  session("docs/operations.md", "curl -s localhost:8181/v1/status"),
+  answer("docs/operations.md", '{\n  "result": {\n    "nats"'),
   config("docs/migration.md", "plugins:"),
-  {
-    file: "docs/migration.md",
-    begins: '{\n  "name": "KV_acme"',
-    kind: "stream",
-    quick: false,
-    possible: canTransform,
-    check: followsTenant,
-  },
+  scenario("docs/migration.md", '{\n  "name": "KV_acme"', followsTenant, canTransform),
   session("docs/feed.md", "curl -sN"),
   answer("docs/feed.md", 'data: {"type":"hello"'),
   program("docs/feed.md", "const socket", {
@@ -128,7 +124,8 @@ function follows(block: Block): void {
   const before =
     blocks[blocks.findIndex(({ line, file }) => file === block.file && line === block.line) - 1]!;
   const { kind } = handlersOf(before)[0] ?? {};
-  expect([kind, blockAfter(before)]).toEqual(["session", block]);
+  expect(["session", "scenario"]).toContain(kind);
+  expect(blockAfter(before)).toEqual(block);
 }
 
 export function handlersOf({ file, text }: Block): Handled[] {
