@@ -212,7 +212,7 @@ leafnodes { listen: "127.0.0.1:${leafPort}" }`,
     await using leaf = await startNatsServer({
       jetstream: false,
       config: `jetstream { domain: leaf, store_dir: ${store("leaf")} }
-leafnodes { reconnect: "100ms", remotes: [{ url: "nats-leaf://127.0.0.1:${way.port}" }] }`,
+leafnodes { reconnect: 1, remotes: [{ url: "nats-leaf://127.0.0.1:${way.port}" }] }`,
     });
     const atHub = await connect({ servers: hub.url });
     const atLeaf = await connect({ servers: leaf.url });
