@@ -45,7 +45,8 @@ const FIRST_STEPS = 2 ** 30;
 
 /**
  * Functions that look at one value or text once, in time proportional to it, and are most of what a decision
- * does. They take no steps of their own: their callers do.
+ * does. They take no steps of their own: their callers do, and they themselves where they go one level deeper, as a
+ * value that holds another one many times takes little memory and no end of time.
  */
 const LINEAR =
   /^(?:opa_value_(?:compare|hash|get|iter)|opa_object_get|__opa_object_(?:insert|grow)|opa_json_lex_\w+|opa_strlen|opa_strncmp|mem(?:cpy|move|set|cmp)|str(?:len|n?cmp))$/;
@@ -55,8 +56,8 @@ interface FunctionCode {
   readonly locals: number;
   readonly first: number;
   readonly end: number;
-  /** Where the insides of its loops begin. */
-  readonly loops: readonly number[];
+  /** Where the insides of its loops begin; of a linear function, where it calls itself. */
+  readonly turns: readonly number[];
   /** The defined functions that it calls. */
   readonly calls: readonly number[];
   readonly callsIndirectly: boolean;
@@ -109,15 +110,15 @@ export function meterWork(module: Uint8Array): Uint8Array {
   );
 
   const parts: Uint8Array[] = [Uint8Array.from(unsigned(functions.length))];
-  for (const [position, { locals, first, end, loops, linear }] of functions.entries()) {
+  for (const [position, { locals, first, end, turns }] of functions.entries()) {
     const body: Uint8Array[] = [module.subarray(locals, first)];
     if (position === malloc) body.push(step, large);
     else if (entries.has(position)) body.push(step);
     if (names.get(position + imported.length) === SET_WRITER) body.push(tell);
     let at = first;
-    for (const inside of linear ? [] : loops) {
-      body.push(module.subarray(at, inside), step);
-      at = inside;
+    for (const turn of turns) {
+      body.push(module.subarray(at, turn), step);
+      at = turn;
     }
     body.push(module.subarray(at, end));
     const length = body.reduce((sum, part) => sum + part.length, 0);
@@ -148,19 +149,20 @@ function readFunctions(
   return functionBodies(module, code).map(({ start, end }, position) => {
     const locals = readUnsigned(module, start).next;
     const first = firstInstruction(module, locals);
-    const loops: number[] = [];
+    const linear = LINEAR.test(names.get(position + imported) ?? "");
+    const turns: number[] = [];
     const calls: number[] = [];
     let callsIndirectly = false;
     eachInstruction(module, first, end, (op, at, next) => {
-      if (op === OP.loop) loops.push(next);
+      if (op === OP.loop && !linear) turns.push(next);
       else if (op === OP.callIndirect) callsIndirectly = true;
       else if (op === OP.call) {
-        const target = readUnsigned(module, at + 1).value;
-        if (target >= imported) calls.push(target - imported);
+        const target = readUnsigned(module, at + 1).value - imported;
+        if (target >= 0) calls.push(target);
+        if (target === position && linear) turns.push(at);
       }
     });
-    const linear = LINEAR.test(names.get(position + imported) ?? "");
-    return { locals, first, end, loops, calls, callsIndirectly, linear };
+    return { locals, first, end, turns, calls, callsIndirectly, linear };
   });
 }
 

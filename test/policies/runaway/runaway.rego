@@ -104,3 +104,27 @@ objects := count({i: {j: [i, j] | some j in numbers.range(1, 1000)} | some i in 
 depth := count(json.marshal(json.unmarshal(input.text)))
 
 walked := count([path | some [path, _] in walk(json.unmarshal(input.text))])
+
+# A loop of a rule's own, with nothing before it.
+looped if {
+	some a in input.items
+	some b in input.items
+	some c in input.items
+	a + b + c == -1
+}
+
+# One call of a builtin that the module brings itself, over what the input holds.
+sorted := count(sort(input.items))
+
+matched := count(regex.find_all_string_submatch_n(input.pattern, input.text, -1))
+
+# A value that takes little memory, and no end of steps to look through: each level holds the one below twice.
+twice(x) := [x, x]
+
+shared_4(x) := twice(twice(twice(twice(x))))
+
+shared_16(x) := shared_4(shared_4(shared_4(shared_4(x))))
+
+hashed := count({shared_16(shared_16(input.x))})
+
+compared if shared_16(shared_16([input.x])) == shared_16(shared_16([input.y]))

@@ -59,6 +59,8 @@ async function expectHealthy(engine: PolicyEngine): Promise<void> {
 
 const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
 const long = "a".repeat(100_000);
+/** In no order. */
+const NUMBERS = Array.from({ length: 50_000 }, (_, index) => (index * 7_919) % 50_021);
 
 describe("bounds on an evaluation", () => {
   it.each([
@@ -68,6 +70,18 @@ describe("bounds on an evaluation", () => {
     ["a search in a text", "search", { n: 1e6, text: long, part: `${"a".repeat(50_000)}b` }],
     ["one call of a builtin of the module's own", "range", { n: 1e9 }],
     ["calls of the host's builtins", "texts", { n: 1e6 }],
+    ["a rule that begins with a loop", "looped", { items: NUMBERS.slice(0, 500) }],
+    ["a sort", "sorted", { items: NUMBERS }],
+    [
+      "a search by a regular expression",
+      "matched",
+      { pattern: "(a|aa|aaa|aaaa)*$", text: long.repeat(20) },
+    ],
+    ["a look through a value that holds itself many times", "hashed", { x: 1 }],
+    ["a look through such a value, of texts", "hashed", { x: "a" }],
+    ["a look through such a value, of nothing", "hashed", { x: [] }],
+    ["a look through such a value, of objects", "hashed", { x: { a: null } }],
+    ["a comparison of two such values", "compared", { x: 1, y: 1 }],
   ])(
     "%s that takes too long is ended in time, and leaves nothing behind",
     async (_, name, input) => {
