@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { sleep } from "../common/async.ts";
 import { type ServiceAccess, ServiceClient } from "../common/service-client.ts";
+import { ServiceProblem } from "../common/service-tls.ts";
 import { type BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
 import { bundleFilesOf } from "../policy/bundle.ts";
 import { tooLarge } from "../policy/bundle-files.ts";
@@ -17,12 +18,23 @@ export interface HttpSourceOptions {
   /** 0: the service isn't asked to wait for something new. */
   readonly longPollingMs: number;
   readonly maxBytes: number;
+  /** A number in [0, 1). Default `Math.random`. */
+  readonly random?: () => number;
 }
 
 /** The answer's type by which a service says that it waits for something new. */
 const LONG_POLLING_TYPE = "application/vnd.openpolicyagent.bundles";
+const REMEDY = "check the service, and bundles and services in the configuration";
 /** A service that says that it waits, and doesn't, is asked no more often than others. */
 const LEAST_WAIT_MS = 1_000;
+
+/** Of a failure. */
+interface Circumstances {
+  /** That the service answered with. */
+  readonly status?: number;
+  readonly remedy?: string | undefined;
+  readonly cause?: unknown;
+}
 
 /** A service that speaks OPA's bundle protocol. */
 export class HttpSource implements BundleSource {
@@ -59,7 +71,9 @@ export class HttpSource implements BundleSource {
       this.#client.close();
       if (isBridgeError(error)) throw error;
       const late = patience.signal.aborted && !signal.aborted;
-      throw this.#failure(late ? "it did not answer in time" : messageOf(error));
+      if (late) throw this.#failure("it did not answer in time");
+      const remedy = error instanceof ServiceProblem ? error.remedy : undefined;
+      throw this.#failure(messageOf(error), { remedy, cause: error });
     } finally {
       patience.end();
     }
@@ -67,9 +81,9 @@ export class HttpSource implements BundleSource {
 
   pause(signal: AbortSignal, afterFailureMs?: number): Promise<void> {
     if (afterFailureMs !== undefined) return sleep(afterFailureMs, signal);
-    const { minDelayMs, maxDelayMs, longPollingMs } = this.#options;
+    const { minDelayMs, maxDelayMs, longPollingMs, random = Math.random } = this.#options;
     if (this.#waits && longPollingMs > 0) return Promise.resolve();
-    return sleep(minDelayMs + Math.random() * (maxDelayMs - minDelayMs), signal);
+    return sleep(minDelayMs + random() * (maxDelayMs - minDelayMs), signal);
   }
 
   stop(): void {
@@ -88,7 +102,7 @@ export class HttpSource implements BundleSource {
   }
 
   async #read(response: IncomingMessage, status: number, patience: Patience): Promise<Found> {
-    if (status !== 200) throw this.#failure(`it answered ${status}`, status);
+    if (status !== 200) throw this.#failure(`it answered ${status}`, { status });
     const { name } = this.#client;
     const { maxBytes, timeoutMs } = this.#options;
     if (Number(response.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(name, maxBytes);
@@ -108,9 +122,9 @@ export class HttpSource implements BundleSource {
     };
   }
 
-  #failure(why: string, status?: number): BridgeError {
-    const message = `The bundle can't be downloaded from ${quote(this.#client.name)} (${why}); check the service, and bundles and services in the configuration.`;
-    return new DownloadError(message, status);
+  #failure(why: string, { status, remedy = REMEDY, cause }: Circumstances = {}): BridgeError {
+    const message = `The bundle can't be downloaded from ${quote(this.#client.name)} (${why}); ${remedy}.`;
+    return new DownloadError(message, status, { cause });
   }
 }
 

@@ -1,14 +1,25 @@
-import { readFile } from "node:fs/promises";
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from "node:https";
-import { quote } from "../errors.ts";
+import {
+  arePemsEqual,
+  type Hidden,
+  type Pems,
+  readPems,
+  readServiceFile,
+  secureContextOf,
+  type TlsFiles,
+  tlsProblem,
+} from "./service-tls.ts";
 
 /** A service of OPA's configuration. File names are absolute. Never to be logged. */
 export interface ServiceAccess {
+  /** Its name there. */
+  readonly service: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** `Authorization`: scheme and token, or the file that holds the token, read anew for each request. */
   readonly bearer?: BearerSource | undefined;
+  /** The files are read anew for each request. */
   readonly tls?: TlsFiles | undefined;
 }
 
@@ -16,20 +27,6 @@ export interface BearerSource {
   /** Such as `Bearer`. */
   readonly scheme: string;
   readonly token: { readonly value: Hidden } | { readonly file: string };
-}
-
-/** A secret that no log shows by accident. */
-export interface Hidden {
-  reveal(): string;
-}
-
-export interface TlsFiles {
-  readonly caFile?: string | undefined;
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
-  readonly passphrase?: Hidden | undefined;
-  /** Whether any certificate is accepted. */
-  readonly insecure: boolean;
 }
 
 export interface ServiceRequest {
@@ -47,6 +44,8 @@ export class ServiceClient {
   readonly name: string;
   readonly #access: ServiceAccess;
   #agent: HttpAgent | HttpsAgent | undefined;
+  /** What its connections were made with. */
+  #pems: Pems = {};
 
   constructor(access: ServiceAccess) {
     this.#access = access;
@@ -55,15 +54,16 @@ export class ServiceClient {
   }
 
   /**
-   * Resolves with the answer as soon as its headers are there. Rejects when there is none, or a file can't be read;
-   * the next request then reads the certificates anew, which may have been replaced.
+   * Resolves with the answer as soon as its headers are there. Rejects when there is none, or a file can't be used:
+   * with a `ServiceProblem` where something is known to help. Certificates that have changed are used from the next
+   * request on, by a new connection. One request at a time.
    */
   async request({ method, headers, body, signal }: ServiceRequest): Promise<IncomingMessage> {
-    const { url, bearer } = this.#access;
+    const { url, bearer, service, tls } = this.#access;
     try {
       const options: RequestOptions = {
         method,
-        agent: (this.#agent ??= await this.#newAgent()),
+        agent: await this.#currentAgent(),
         signal,
         headers: {
           ...this.#access.headers,
@@ -75,7 +75,7 @@ export class ServiceClient {
       return await send(url, options, body);
     } catch (error) {
       this.close();
-      throw error;
+      throw url.protocol === "https:" && !signal.aborted ? tlsProblem(error, service, tls) : error;
     }
   }
 
@@ -85,23 +85,20 @@ export class ServiceClient {
     this.#agent = undefined;
   }
 
-  async #newAgent(): Promise<HttpAgent | HttpsAgent> {
-    const { url, tls } = this.#access;
-    if (url.protocol === "http:") return new HttpAgent({ keepAlive: true, maxSockets: 1 });
-    const [ca, cert, key] = await Promise.all([
-      contentOf(tls?.caFile),
-      contentOf(tls?.certFile),
-      contentOf(tls?.keyFile),
-    ]);
-    return new HttpsAgent({
-      keepAlive: true,
-      maxSockets: 1,
-      rejectUnauthorized: tls?.insecure !== true,
-      ...(ca && { ca }),
-      ...(cert && { cert }),
-      ...(key && { key }),
-      ...(tls?.passphrase && { passphrase: tls.passphrase.reveal() }),
-    });
+  async #currentAgent(): Promise<HttpAgent | HttpsAgent> {
+    const { url, service, tls = { insecure: false } } = this.#access;
+    const kept = { keepAlive: true, maxSockets: 1 };
+    if (url.protocol === "http:") return (this.#agent ??= new HttpAgent(kept));
+    const pems = await readPems(tls);
+    if (this.#agent !== undefined && arePemsEqual(pems, this.#pems)) return this.#agent;
+    this.close();
+    const secureContext = secureContextOf(service, tls, pems);
+    this.#pems = pems;
+    return (this.#agent = new HttpsAgent({
+      ...kept,
+      rejectUnauthorized: !tls.insecure,
+      secureContext,
+    }));
   }
 }
 
@@ -119,20 +116,5 @@ function send(
 }
 
 async function tokenOf(token: BearerSource["token"]): Promise<string> {
-  return "file" in token ? (await contentOf(token.file)).trim() : token.value.reveal();
-}
-
-async function contentOf(file: string): Promise<string>;
-async function contentOf(file: string | undefined): Promise<string | undefined>;
-async function contentOf(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(
-      `services: the file ${quote(file)} can't be read (${code ?? "unknown error"}); check the path and its permissions`,
-      { cause: error },
-    );
-  }
+  return "file" in token ? (await readServiceFile(token.file)).trim() : token.value.reveal();
 }

@@ -1,4 +1,4 @@
-/** The service of the decision log. Other ways of OPA to authenticate are refused there. */
+/** A service that bundles come from, or decisions are uploaded to. Other ways of OPA to authenticate are refused there. */
 export interface ServiceOptions {
   /** Where `services` is a list; in an object its key is its name. */
   readonly name?: string;
@@ -14,8 +14,10 @@ export interface ServiceOptions {
   readonly tls?: {
     /** Path of the authority (PEM) that the service's certificate is checked with. */
     readonly ca_cert?: string;
+    /** Whether the authorities that Node knows count beside `ca_cert`. Default false. */
+    readonly system_ca_required?: boolean;
   };
-  /** One of the two, or none. Files are read anew when they are needed. */
+  /** One of the two, both, or none. Files are read anew for each request. */
   readonly credentials?: {
     /** A bearer token: in place, or in a file. */
     readonly bearer?: {
@@ -34,6 +36,12 @@ export interface ServiceOptions {
       readonly private_key?: string;
       /** What the key is encrypted with. Default: it is not. */
       readonly private_key_passphrase?: string;
+      /** OPA's; has no effect here, as the files are read for each request. */
+      readonly cert_reread_interval_seconds?: number;
+      /** OPA's older place of `tls.ca_cert`, which comes first. */
+      readonly ca_cert?: string;
+      /** OPA's older place of `tls.system_ca_required`. */
+      readonly system_ca_required?: boolean;
     };
   };
 }

@@ -15,8 +15,19 @@ function bearerShape(baseDir: string) {
   return { scheme: text("Bearer"), token: secret(), token_path: path(baseDir) };
 }
 
+function authorityShape(baseDir: string) {
+  return { ca_cert: path(baseDir), system_ca_required: boolean(false) };
+}
+
 function clientTlsShape(baseDir: string) {
-  return { cert: path(baseDir), private_key: path(baseDir), private_key_passphrase: secret() };
+  return {
+    cert: path(baseDir),
+    private_key: path(baseDir),
+    private_key_passphrase: secret(),
+    cert_reread_interval_seconds: integer(0, 0),
+    // Where OPA once had what is in `tls` now; that comes first.
+    ...authorityShape(baseDir),
+  };
 }
 
 function serviceShape(baseDir: string) {
@@ -28,7 +39,7 @@ function serviceShape(baseDir: string) {
     headers,
     response_header_timeout_seconds: integer(10, 1, 86_400),
     allow_insecure_tls: boolean(false),
-    tls: section(z.strictObject({ ca_cert: path(baseDir) })),
+    tls: section(z.strictObject(authorityShape(baseDir))),
     credentials: section(
       z.strictObject({ bearer: bearer.nullish(), client_tls: clientTls.nullish() }),
     ),
@@ -63,7 +74,8 @@ export function resourceOf(
     report("give cert and private_key together", ["credentials", "client_tls"]);
   }
   const token = bearer?.token ? { value: bearer.token } : { file: bearer?.token_path ?? "" };
-  const caFile = options.tls.ca_cert;
+  const authority = options.tls.ca_cert === undefined ? (clientTls ?? options.tls) : options.tls;
+  const caFile = authority.ca_cert;
   return {
     service,
     url,
@@ -72,7 +84,7 @@ export function resourceOf(
     ...(bearer && { bearer: { scheme: bearer.scheme, token } }),
     tls: {
       insecure: options.allow_insecure_tls,
-      ...(caFile !== undefined && { caFile }),
+      ...(caFile !== undefined && { caFile, systemCa: authority.system_ca_required }),
       ...(clientTls?.cert !== undefined && { certFile: clientTls.cert }),
       ...(clientTls?.private_key !== undefined && { keyFile: clientTls.private_key }),
       ...(clientTls?.private_key_passphrase && { passphrase: clientTls.private_key_passphrase }),

@@ -182,6 +182,7 @@ export interface ServiceResource {
   /** Paths are absolute. */
   readonly tls: {
     readonly caFile?: string;
+    readonly systemCa?: boolean;
     readonly certFile?: string;
     readonly keyFile?: string;
     readonly passphrase?: Secret;

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { limitedSignal } from "../common/limited-signal.ts";
 import { type ServiceAccess, ServiceClient } from "../common/service-client.ts";
+import { ServiceProblem } from "../common/service-tls.ts";
 import { BridgeError, messageOf } from "../errors.ts";
 import type { DecisionSink, EncodedEvent, Sent } from "./sink.ts";
 
@@ -95,7 +96,11 @@ export class HttpSink implements DecisionSink {
   }
 
   #failure(why: string, cause?: unknown): BridgeError {
-    const message = `The decision log's service at ${this.name} did not take events (${why}); check it, and services in the configuration.`;
+    const remedy =
+      cause instanceof ServiceProblem
+        ? cause.remedy
+        : "check it, and services in the configuration";
+    const message = `The decision log's service at ${this.name} did not take events (${why}); ${remedy}.`;
     return new BridgeError("DECISION_SINK", message, { cause });
   }
 }

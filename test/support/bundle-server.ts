@@ -3,12 +3,15 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** A service that keeps one bundle and speaks OPA's bundle protocol. Made by {@link startBundleServer}. */
 export class BundleServer implements AsyncDisposable {
   readonly url: string;
   /** The requests so far. */
   readonly requests: IncomingMessage[] = [];
+  /** Whose they were, by the names in their certificates. */
+  readonly clients: string[] = [];
   /** Answers in the place of the protocol, when set. */
   answer: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** Whether it waits for something new. */
@@ -39,6 +42,10 @@ export class BundleServer implements AsyncDisposable {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     this.requests.push(request);
+    const { socket } = request;
+    if (socket instanceof TLSSocket) {
+      this.clients.push(String(socket.getPeerCertificate().subject.CN));
+    }
     if (this.answer !== undefined) {
       this.answer(request, response);
       return;

@@ -39,18 +39,19 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 
 /**
- * Makes an authority, a server's certificate and a client's, valid for a day, in a new directory that is
- * removed on disposal. `clientName` is the common name of the client's certificate; the server's is for `hosts`.
+ * Makes an authority, a server's certificate and a client's, valid for a day or to the time given, in a new directory
+ * that is removed on disposal. `clientName` is the common name of the client's certificate; the server's is for `hosts`.
  */
 export async function makeTlsFiles(
   clientName = "client",
   hosts: readonly { type: "dns" | "ip"; value: string }[] = LOCAL_HOSTS,
+  notAfter: Date = new Date(Date.now() + 24 * HOUR_MS),
 ): Promise<TlsFiles> {
   const dir = await mkdtemp(join(tmpdir(), "nats-opa-bridge-tls-"));
   removeAtExit.add(dir);
   const validity = {
     notBefore: new Date(Date.now() - HOUR_MS),
-    notAfter: new Date(Date.now() + 24 * HOUR_MS),
+    notAfter,
   };
   const caKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const ca = await x509.X509CertificateGenerator.createSelfSigned({

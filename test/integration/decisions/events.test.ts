@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { HttpSink, type HttpSinkOptions } from "../../../src/decisions/http-sink.ts";
 import { makeTlsFiles } from "../../support/credentials.ts";
 import { startLogCollector } from "../../support/log-collector.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
@@ -106,5 +107,43 @@ describe("an event of the decision log", () => {
       }, 10_000);
     }
     expect(secure.events()).toHaveLength(1);
+  });
+
+  it("S1 says which key helps where the service and the log don't trust each other", async () => {
+    await using files = await makeTlsFiles();
+    await using stranger = await makeTlsFiles();
+    await using secure = await startLogCollector({
+      ca: files.ca,
+      cert: await readFile(files.serverCertFile),
+      key: await readFile(files.serverKeyFile),
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
+    const events = [{ decisionId: "d", text: "{}" }];
+    const send = async (tls: Omit<NonNullable<HttpSinkOptions["tls"]>, "insecure">) => {
+      const sink = new HttpSink({
+        service: "logs",
+        url: new URL(secure.url),
+        headers: {},
+        tls: { ...tls, insecure: false },
+        maxUploadBytes: 1_000,
+        timeoutMs: 10_000,
+      });
+      try {
+        return await sink.send(events, new AbortController().signal);
+      } finally {
+        sink.close();
+      }
+    };
+    const [caFile, certFile, keyFile] = [files.caFile, files.clientCertFile, files.clientKeyFile];
+    await expect(send({ caFile, certFile, keyFile })).resolves.toEqual({ done: 1 });
+    await expect(send({ caFile })).rejects.toMatchObject({
+      code: "DECISION_SINK",
+      message: expect.stringContaining("services.logs.credentials.client_tls") as string,
+    });
+    await expect(send({ caFile: stranger.caFile, certFile, keyFile })).rejects.toMatchObject({
+      code: "DECISION_SINK",
+      message: expect.stringContaining("services.logs.tls.ca_cert") as string,
+    });
   });
 });

@@ -34,9 +34,14 @@ describe("decision_logs", () => {
             response_header_timeout_seconds: 3,
             credentials: {
               bearer: { token: "s3cret" },
-              client_tls: { cert: "c.pem", private_key: "k.pem", private_key_passphrase: "s3cret" },
+              client_tls: {
+                cert: "c.pem",
+                private_key: "k.pem",
+                private_key_passphrase: "s3cret",
+                cert_reread_interval_seconds: 60,
+              },
             },
-            tls: { ca_cert: "ca.pem" },
+            tls: { ca_cert: "ca.pem", system_ca_required: true },
           },
         },
         decision_logs: {
@@ -62,13 +67,30 @@ describe("decision_logs", () => {
         service: "logs",
         url: "https://logs.example/base/logs/part",
         timeoutMs: 3_000,
-        tls: { caFile: "/etc/ca.pem", certFile: "/etc/c.pem", keyFile: "/etc/k.pem" },
+        tls: {
+          caFile: "/etc/ca.pem",
+          systemCa: true,
+          certFile: "/etc/c.pem",
+          keyFile: "/etc/k.pem",
+        },
       },
       maskDecision: "my/mask",
       reporting: { minDelayMs: 1_000, maxDelayMs: 2_000, maxEvents: 0, maxDecisionsPerSecond: 0.5 },
     });
     expect(JSON.stringify([config.decisionLogs, publicConfig(config)])).not.toContain("s3cret");
     expect(publicConfig(config)["decision_logs"]).toMatchObject({ service: "logs" });
+  });
+
+  test("L1 reads OPA's older place of the authority, where the newer one has none", () => {
+    const older = { cert: "c", private_key: "k", ca_cert: "old.pem", system_ca_required: true };
+    const tlsOf = (tls: object): object | undefined =>
+      parseConfig(service({ credentials: { client_tls: older }, tls }), { baseDir: "/etc" })
+        .decisionLogs.upload?.tls;
+    expect(tlsOf({})).toMatchObject({ caFile: "/etc/old.pem", systemCa: true });
+    expect(tlsOf({ ca_cert: "new.pem" })).toMatchObject({
+      caFile: "/etc/new.pem",
+      systemCa: false,
+    });
   });
 
   test("L1 uses the first service where none is named, unless the console is on, as in OPA", () => {
