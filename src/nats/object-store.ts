@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { consumerOpts, type JetStreamSubscription, type NatsConnection } from "nats";
-import { sleep, within } from "../common/async.ts";
+import { consumerOpts, type JetStreamSubscription, type NatsConnection, NatsError } from "nats";
+import { deferred, sleep, within } from "../common/async.ts";
 import { Backoff } from "../common/backoff.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import type { NatsLink } from "./connection.ts";
@@ -65,7 +65,7 @@ export function objectsOf(link: NatsLink): ObjectReader {
     async read(store, object) {
       const connection = await link.connection();
       try {
-        return await contentOf(connection, store, object, link.timeoutMs);
+        return await contentOf(connection, store, object, link);
       } catch (error) {
         throw failure(store, object.id, error);
       }
@@ -82,22 +82,33 @@ async function contentOf(
   connection: NatsConnection,
   store: string,
   { id, bytes, digest }: StoredObject,
-  timeoutMs: number,
+  link: NatsLink,
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   if (bytes > 0) {
     const subscription = await subscribe(connection, streamOf(store), `$O.${store}.C.${id}`, false);
     const messages = subscription[Symbol.asyncIterator]();
+    const denied = deferred<never>();
+    denied.promise.catch(() => undefined);
+    // Without the right to answer flow control the server stops delivering, in silence.
+    const unlisten = link.onDenied((subject) => {
+      if (isFlowControl(subject, store)) denied.reject(new Forbidden("publish", FLOW_CONTROL));
+    });
     try {
       while (total < bytes) {
-        const next = await within(timeoutMs, messages.next(), () => new Error("it came to a halt"));
+        const next = await within(
+          link.timeoutMs,
+          Promise.race([messages.next(), denied.promise]),
+          () => new Error("it came to a halt"),
+        );
         if (next.done === true) throw new Error("the connection was lost");
         const { data } = next.value;
         total += data.length;
         chunks.push(data);
       }
     } finally {
+      unlisten();
       subscription.unsubscribe();
     }
   }
@@ -134,8 +145,9 @@ async function follow(
       for await (const _ of subscription) changed();
       signal.removeEventListener("abort", end);
     } catch {
-      // There may be no store yet, or no right to listen to it; looking again and again still finds what is new.
       if (link.state === "closed" || link.state === "failed") return;
+      // There may be no store yet, or no right to listen to it; looking again and again still finds what is new.
+      changed();
     }
     await sleep(backoff.next(), signal);
   }
@@ -175,7 +187,31 @@ function metaSubject(store: string, name: string): string {
   return `$O.${store}.M.${encoded}`;
 }
 
-function failure(store: string, what: string, cause: unknown): BridgeError {
-  const message = `Object ${what} of the NATS object store ${quote(store)} can't be had (${messageOf(cause)}); check the store, and that the NATS user may read it.`;
-  return new BridgeError("BUNDLE_DOWNLOAD", message, { cause });
+const FLOW_CONTROL = "$JS.FC.>";
+
+function isFlowControl(subject: string, store: string): boolean {
+  return subject.startsWith("$JS.FC.") && subject.split(".").includes(streamOf(store));
+}
+
+/** What the NATS user may not do. */
+class Forbidden extends Error {
+  constructor(operation: string, subject: string) {
+    super(`${operation} on ${quote(subject)} is not permitted`);
+  }
+}
+
+function failure(store: string, what: string, error: unknown): BridgeError {
+  const cause = forbidden(error) ?? error;
+  const remedy =
+    cause instanceof Forbidden
+      ? 'grant it to the NATS user (README, "Permissions")'
+      : "check the store, and that the NATS user may read it";
+  const message = `Object ${what} of the NATS object store ${quote(store)} can't be had (${messageOf(cause)}); ${remedy}.`;
+  return new BridgeError("BUNDLE_DOWNLOAD", message, { cause: error });
+}
+
+function forbidden(error: unknown): Forbidden | undefined {
+  if (!(error instanceof NatsError) || !error.isPermissionError()) return undefined;
+  const { operation, subject } = error.permissionContext ?? {};
+  return new Forbidden(operation ?? "a request", subject ?? "?");
 }

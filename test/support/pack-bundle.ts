@@ -25,9 +25,13 @@ export async function bundleWith(
   return packBundle(files);
 }
 
-/** A policy of the repository under another revision. */
-export async function revised(file: string, revision: string): Promise<Buffer> {
+/** A policy of the repository under another revision, with some files changed. */
+export async function revised(
+  file: string,
+  revision: string,
+  changes: Readonly<Record<string, string | Buffer>> = {},
+): Promise<Buffer> {
   const files = await unpackBundle(await readFile(file), file);
   const manifest = JSON.parse(files.get(".manifest")!.toString()) as object;
-  return bundleWith(file, { ".manifest": JSON.stringify({ ...manifest, revision }) });
+  return bundleWith(file, { ...changes, ".manifest": JSON.stringify({ ...manifest, revision }) });
 }
