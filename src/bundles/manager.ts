@@ -22,10 +22,10 @@ export class BundleManager {
   start(): { readonly local: Promise<void>; readonly all: Promise<void> } {
     const followers = [...this.#followers.values()];
     const locals = followers.filter(({ isLocal }) => isLocal);
-    const all = whenAll(followers);
-    // Whoever waits only for the local ones has nobody to tell of the others.
-    all.catch(() => undefined);
-    return { local: whenAll(locals), all };
+    const started = { local: whenAll(locals), all: whenAll(followers) };
+    // Whoever waits only for one of the two has nobody to tell of the other.
+    for (const each of Object.values(started)) each.catch(() => undefined);
+    return started;
   }
 
   /** @hidden To be told that a bundle was activated. */

@@ -39,12 +39,10 @@ export function follow(options: BridgeOptions): Followed {
     activate: (bundle, name) => engine.activate(bundle, name),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
   });
-  const started = manager.start();
-  started.local.catch(() => undefined);
   return {
     manager,
     engine,
-    started,
+    started: manager.start(),
     logged,
     revision: (name) => engine.policy?.revisions.get(name),
     allows: async (user) =>
