@@ -23,7 +23,8 @@ export async function textOf(response) {
   let message = `status ${response.status}`;
   try {
     const body = JSON.parse(text);
-    message = body.errors?.[0]?.message ?? body.message ?? message;
+    const [error] = body.errors ?? [];
+    message = error === undefined ? (body.message ?? message) : `${error.code}: ${error.message}`;
   } catch {
     // The status has to do.
   }
@@ -42,10 +43,14 @@ export function parse(text) {
   );
 }
 
-/** Server-sent events, read with fetch because an EventSource can't send a token. Ends with the stream. */
-export async function readEvents(path, signal, onEvent) {
+/**
+ * Server-sent events, read with fetch because an EventSource can't send a token; `onOpen` is called once they can come.
+ * Ends with the stream, or when `onEvent` returns false.
+ */
+export async function readEvents(path, signal, onEvent, onOpen = () => {}) {
   const response = await ask(path, { signal, headers: { accept: "text/event-stream" } });
   if (!response.ok) await textOf(response);
+  onOpen();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffered = "";
   for (;;) {
@@ -57,7 +62,7 @@ export async function readEvents(path, signal, onEvent) {
       buffered = buffered.slice(end + 2);
       const id = lines.find((line) => line.startsWith("id: "))?.slice(4);
       const data = lines.filter((line) => line.startsWith("data: ")).map((line) => line.slice(6));
-      if (data.length > 0) onEvent(data.join("\n"), id);
+      if (data.length > 0 && onEvent(data.join("\n"), id) === false) return reader.cancel();
     }
   }
 }

@@ -2,17 +2,23 @@
 
 import { ask, json, parse, readEvents, textOf, Unauthorized, useToken } from "./api.js";
 import { showData } from "./data.js";
-import { age, element, labelled, short, size } from "./show.js";
+import { age, count, element, labelled, short, size } from "./show.js";
 
 const REFRESH_MS = 2_000;
 const AGAIN_MS = 3_000;
 /** Of each list of what happens. */
 const MOST_LINES = 200;
+/** Of buckets that could not be had: whoever asks for decisions may name any. */
+const MOST_FAILURES = 20;
+/** Of a value in a list of what happens. */
+const MOST_CHARACTERS = 120;
 
 const at = (id) => document.getElementById(id);
 
 let stop = new AbortController();
 let paused = false;
+/** What has happened while the lists stood still, to be shown when they go on. */
+const held = [];
 let rootBucket;
 
 function start() {
@@ -80,6 +86,7 @@ async function refresh() {
     ...(policy?.entrypoints ?? []).map((path) => Object.assign(element("option"), { value: path })),
   );
   at("buckets").replaceChildren(...watch.buckets.map(bucketRow));
+  at("bucket-notes").replaceChildren(...notesOf(watch));
   at("no-buckets").hidden = watch.buckets.length > 0;
   rootBucket ??= (await json("/v1/config")).result.plugins.nats.root_bucket;
   showData(at("data"), watch.buckets, rootBucket);
@@ -89,74 +96,137 @@ function bucketRow(bucket) {
   const name = element("th", bucket.bucket);
   name.scope = "row";
   const state = bucket.stale ? `${bucket.state}, stale` : bucket.state;
+  const cell = (label, text, className) => {
+    const made = element("td", text, className);
+    // Where there is no room for a head.
+    made.dataset.label = label;
+    return made;
+  };
   const row = element("tr");
   row.append(
     name,
-    element("td", state, bucket.state === "live" && !bucket.stale ? "good" : "bad"),
-    element("td", bucket.revision ?? ""),
-    element("td", age(bucket.ageMs)),
-    element("td", bucket.keys ?? ""),
-    element("td", size(bucket.bytes)),
-    element("td", bucket.evictions),
-    element("td", bucket.hiddenCount ?? 0),
-    element("td", bucket.refusedCount ?? 0),
+    cell("State", state, bucket.state === "live" && !bucket.stale ? "good" : "bad"),
+    cell("Revision", count(bucket.revision), "number"),
+    cell("Age", age(bucket.ageMs), "number"),
+    cell("Keys", count(bucket.keys), "number"),
+    cell("Size", size(bucket.bytes), "number"),
+    cell("Evictions", count(bucket.evictions), "number"),
+    cell("Hidden", count(bucket.hiddenCount), "number"),
+    cell("Refused", count(bucket.refusedCount), "number"),
   );
-  const keys = [...(bucket.hidden ?? []), ...(bucket.refused ?? []).map(({ key }) => key)];
-  if (keys.length > 0) row.title = `hidden or refused: ${keys.join(", ")}`;
   return row;
 }
 
-function addLine(list, words, className) {
-  const item = element("li", "", className);
-  const time = element("time", new Date().toLocaleTimeString());
-  item.append(time, ` ${words.filter((word) => word !== undefined).join(" ")}`);
+/** What the table has no room for: keys that policies don't see, and what is wrong with a bucket. */
+function notesOf({ buckets, failures }) {
+  const notes = [];
+  const note = (bucket, text, className) => {
+    const item = element("li", "", className);
+    item.append(element("strong", bucket), `: ${text}`);
+    notes.push(item);
+  };
+  const some = (keys, all) => keys.join(", ") + (all > keys.length ? ", …" : "");
+  for (const { bucket, hidden = [], hiddenCount, refused = [], refusedCount, ...rest } of buckets) {
+    if (hidden.length > 0) note(bucket, `hidden by deeper keys: ${some(hidden, hiddenCount)}`);
+    if (refused.length > 0) {
+      const keys = refused.map(({ key, reason }) => `${key} (${reason})`);
+      note(bucket, `refused: ${some(keys, refusedCount)}`);
+    }
+    if (rest.doubt !== undefined) note(bucket, `can't be proved: ${rest.doubt}`, "bad");
+    if (rest.state !== "live" && rest.lastError !== undefined) note(bucket, rest.lastError, "bad");
+  }
+  for (const { bucket, message } of failures.slice(0, MOST_FAILURES)) note(bucket, message, "bad");
+  return notes;
+}
+
+/** Shows it now, or when the lists go on. */
+function happened(show) {
+  if (!paused) return show();
+  held.push(show);
+  if (held.length > 2 * MOST_LINES) held.shift();
+}
+
+/** A line about what happened at a time, with what else is known of it. */
+function addLine(list, timeMs, text, details = []) {
+  const item = element("li");
+  const date = new Date(timeMs);
+  const time = element("time", date.toLocaleTimeString(), "hint");
+  time.dateTime = date.toISOString();
+  item.append(time, " ", element("span", text, "mono"));
+  if (details.length > 0) item.append(element("div", details.join(" · "), "hint"));
   list.prepend(item);
   while (list.children.length > MOST_LINES) list.lastElementChild.remove();
 }
 
 let cursor;
 
+const LISTENING = "Listening";
+
 async function followChanges(signal) {
   const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+  const state = at("feed-state");
+  const listen = (text, id) => {
+    if (id !== undefined) cursor = id;
+    const message = parse(text);
+    if (message.type === "change") happened(() => addChanges(message.changes, Date.now()));
+  };
   try {
-    at("feed-state").textContent = "Listening";
-    await readEvents(`/v1/feed${query}`, signal, (text, id) => {
-      if (id !== undefined) cursor = id;
-      const message = JSON.parse(text);
-      if (paused || message.type !== "change") return;
-      for (const { op, bucket, key, revision } of message.changes.slice(-MOST_LINES)) {
-        const words = [op, bucket, key, revision === undefined ? undefined : `@${revision}`];
-        addLine(at("changes"), words, "mono");
-      }
-    });
+    await readEvents(`/v1/feed${query}`, signal, listen, () => (state.textContent = LISTENING));
   } catch (error) {
     // What can't be gone on from is given up.
     cursor = undefined;
     throw error;
   } finally {
-    at("feed-state").textContent = "Not listening; trying again";
+    state.textContent = "Not listening; trying again";
+  }
+}
+
+function addChanges(changes, timeMs) {
+  for (const { op, bucket, key = "", revision, value } of changes.slice(-MOST_LINES)) {
+    const words = [op, bucket, key, ...(revision === undefined ? [] : [`@${revision}`])];
+    const details = value === undefined ? [] : [short(value, MOST_CHARACTERS)];
+    addLine(at("changes"), timeMs, words.filter((word) => word !== "").join(" "), details);
   }
 }
 
 async function followDecisions(signal) {
   const state = at("decisions-state");
-  try {
-    state.textContent = "";
-    await readEvents("/v1/decisions", signal, (text) => {
-      if (paused) return;
-      const { path = "", result, error, decision_id: id } = parse(text);
-      const outcome = error === undefined ? (short(result) ?? "undefined") : error.code;
-      addLine(at("decisions"), [path, "→", outcome, id], "mono");
+  // It begins with the latest, of which some may be here.
+  let isAnew = true;
+  const listen = (text) => {
+    const event = parse(text);
+    const isFirst = isAnew;
+    isAnew = false;
+    happened(() => {
+      if (isFirst) at("decisions").replaceChildren();
+      addDecision(event);
     });
+  };
+  try {
+    await readEvents("/v1/decisions", signal, listen, () => (state.textContent = LISTENING));
+    state.textContent = "Not listening; trying again";
   } catch (error) {
+    // Where the decision log is off, that is why.
     state.textContent = error.message;
     throw error;
   }
 }
 
+function addDecision({ path = "", result, error, timestamp, metrics, custom }) {
+  const outcome =
+    error === undefined ? (short(result, MOST_CHARACTERS) ?? "undefined") : error.code;
+  const tookNs = metrics?.timer_rego_query_eval_ns;
+  const details = [
+    ...(tookNs === undefined ? [] : [`${(tookNs / 1e6).toFixed(2)} ms`]),
+    ...Object.entries(custom?.buckets ?? {}).map(([name, revision]) => `${name} @${revision}`),
+  ];
+  addLine(at("decisions"), Date.parse(timestamp), `${path} → ${outcome}`, details);
+}
+
 async function decide(event) {
   event.preventDefault();
   const answer = at("answer");
+  answer.replaceChildren(element("p", "Asking…", "hint"));
   try {
     const input = at("input").value.trim();
     if (input !== "") JSON.parse(input);
@@ -176,11 +246,13 @@ async function decide(event) {
     const used = Object.entries(provenance.buckets).map(
       ([name, revision]) => `${name} @${revision}`,
     );
+    const whole = element("details");
+    whole.append(element("summary", "The whole answer"), element("pre", text));
     answer.replaceChildren(
-      element("p", result === undefined ? "Undefined" : (short(result) ?? ""), "good"),
-      element("p", `${evaluationMs.toFixed(2)} ms to evaluate, ${tookMs.toFixed(0)} ms in all`),
+      element("pre", result === undefined ? "undefined" : JSON.stringify(result, undefined, 2)),
       element("p", `Revisions used: ${used.join(", ") || "none"}`),
-      element("pre", text),
+      element("p", `${evaluationMs.toFixed(2)} ms to evaluate, ${tookMs.toFixed(0)} ms in all`),
+      whole,
     );
   } catch (error) {
     if (error instanceof Unauthorized) signIn();
@@ -195,9 +267,16 @@ at("token-form").addEventListener("submit", (event) => {
   at("token").value = "";
   start();
 });
+at("input").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  at("tester").requestSubmit();
+});
 at("pause").addEventListener("click", () => {
   paused = !paused;
   at("pause").setAttribute("aria-pressed", String(paused));
+  at("paused").textContent = paused ? "Both lists stand still; what happens comes later." : "";
+  if (!paused) for (const show of held.splice(0)) show();
 });
 
 start();

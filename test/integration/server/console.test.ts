@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type NatsConnection } from "nats";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Bridge, createBridge } from "../../../src/bridge.ts";
 import { type PolicyServer, startServer } from "../../../src/server/server.ts";
@@ -31,8 +31,25 @@ let bridge: Bridge;
 let server: PolicyServer;
 let browser: Browser;
 
-async function put(key: string, text: string): Promise<void> {
-  await (await client.jetstream().views.kv("team")).put(key, text);
+async function put(key: string, text: string, bucket = "team"): Promise<void> {
+  await (await client.jetstream().views.kv(bucket)).put(key, text);
+}
+
+/** As a browser whose user has given the token in this tab before. */
+async function signedIn(): Promise<Page> {
+  const page = await browser.newPage();
+  await page.addInitScript(`sessionStorage.setItem("nats-opa-bridge.token", "${TOKEN}")`);
+  return page;
+}
+
+async function serve(port: number): Promise<PolicyServer> {
+  return startServer(bridge, {
+    ...bridge.config.server,
+    port,
+    authentication: "token",
+    tokenFile: join(nats.dir, "tokens"),
+    shutdownGraceMs: 1_000,
+  });
 }
 
 describe.skipIf(skipped)("the console", () => {
@@ -45,21 +62,18 @@ describe.skipIf(skipped)("the console", () => {
     await put("members.alice", '{"role":"admin"}');
     await put("digits", "9007199254740993");
     await put("markup", '"<img src=x onerror=alert(1)>"');
+    await put("a", "1", "odd");
+    await put("a.b", "2", "odd");
+    await put("groups.admins", '["alice"]', "schema");
+    await put("basic.allow", "true", "schema");
     bridge = await createBridge({
-      nats: { server_url: nats.url },
+      nats: { server_url: nats.url, root_bucket: "schema" },
       bundle: { file: BASIC },
       decision_logs: { nats: { subject: "log" } },
     });
-    await bridge.manager.getOrCreateWatcher("team");
-    const tokenFile = join(nats.dir, "tokens");
-    await writeFile(tokenFile, `${TOKEN}\n`);
-    server = await startServer(bridge, {
-      ...bridge.config.server,
-      port: 0,
-      authentication: "token",
-      tokenFile,
-      shutdownGraceMs: 1_000,
-    });
+    for (const bucket of ["team", "odd"]) await bridge.manager.getOrCreateWatcher(bucket);
+    await writeFile(join(nats.dir, "tokens"), `${TOKEN}\n`);
+    server = await serve(0);
     browser = await chromium.launch({
       ...(BROWSER !== undefined && { executablePath: BROWSER }),
       args: ["--no-sandbox"],
@@ -112,7 +126,10 @@ describe.skipIf(skipped)("the console", () => {
     await page.getByLabel("Input (JSON)").fill('{"bucket": "team", "key": "digits"}');
     await page.getByRole("button", { name: "Decide" }).press("Enter");
     await page.getByText("Revisions used: team @3").waitFor();
-    expect(await page.locator("#answer pre").textContent()).toContain('"result": 9007199254740993');
+    expect(await page.locator("#answer pre").allTextContents()).toEqual([
+      "9007199254740993",
+      expect.stringContaining('"result": 9007199254740993'),
+    ]);
     await page.locator("#decisions").getByText("basic/value → 9007199254740993").waitFor();
 
     await put("news", "1");
@@ -124,9 +141,84 @@ describe.skipIf(skipped)("the console", () => {
     await page.close();
   });
 
+  it("names the keys that policies don't see, and shows the root bucket as a tree", async () => {
+    const page = await signedIn();
+    await page.goto(`${server.url}/console`);
+    await page.getByText("odd: hidden by deeper keys: a", { exact: true }).waitFor();
+    await page.getByText(/^schema: refused: basic\.allow \(.+\)$/).waitFor();
+
+    const data = page.locator("#data");
+    const branch = (name: string): Locator => data.locator("summary", { hasText: name });
+    await branch("schema at the top of data").press("Enter");
+    await branch("groups").press("Enter");
+    await branch("admins [1]").press("Enter");
+    await data.getByText('0: "alice"').waitFor();
+    // What is the policy's, and what is in other buckets, is not the root bucket's.
+    const names = data.locator("details:has(> summary:has-text('schema')) summary");
+    expect(await names.allTextContents()).toEqual([
+      "schema at the top of data",
+      "groups",
+      "admins [1]",
+    ]);
+    await page.close();
+  });
+
+  it("lists decisions by the time at which they were made, each one once, whatever is lost meanwhile", async () => {
+    await bridge.decide("basic/value", { bucket: "team", key: "members" });
+    const page = await signedIn();
+    // The page's own clock is another one.
+    const wrongTime = new Date(Date.now() - 6 * 3_600_000);
+    await page.clock.setFixedTime(wrongTime);
+    await page.goto(`${server.url}/console`);
+    const decision = page.locator("#decisions li", {
+      hasText: 'basic/value → {"alice":{"role":"admin"}}',
+    });
+    await decision.waitFor();
+    const shown = await decision.locator("time").getAttribute("datetime");
+    expect(new Date(shown!).getTime()).toBeGreaterThan(wrongTime.getTime() + 5 * 3_600_000);
+
+    const before = await page.locator("#decisions li").count();
+    const { port } = new URL(server.url);
+    await server.close();
+    await page.getByText(/The service can't be asked/).waitFor();
+    server = await serve(Number(port));
+    await page.getByText("Ready", { exact: true }).waitFor();
+    await bridge.decide("basic/value", { bucket: "team", key: "no.such" });
+    await page.getByText("basic/value → null").waitFor();
+    expect(await page.locator("#decisions li").count()).toBe(before + 1);
+    await page.close();
+  });
+
+  it("stands still while it is paused, and then shows what has happened", async () => {
+    const page = await signedIn();
+    await page.goto(`${server.url}/console`);
+    await page.locator("#feed-state").getByText("Listening", { exact: true }).waitFor();
+    const pause = page.getByRole("button", { name: "Pause" });
+    await pause.press("Enter");
+    await page.getByText("Both lists stand still").waitFor();
+    await put("late", "1");
+    // The decision tester is not paused, and has seen the same change.
+    await page.getByLabel("Path").fill("basic/value");
+    const input = page.getByLabel("Input (JSON)");
+    await input.fill('{"bucket": "team", "key": "late"}');
+    const answer = page.locator("#answer pre").first();
+    await expect
+      .poll(
+        async () => {
+          await input.press("Control+Enter");
+          return answer.textContent({ timeout: 5_000 });
+        },
+        { timeout: 20_000 },
+      )
+      .toBe("1");
+    expect(await page.locator("#changes li").count()).toBe(0);
+    await pause.press("Enter");
+    await page.locator("#changes").getByText("put team late @").waitFor();
+    await page.close();
+  });
+
   it("says what is wrong with an input, and that the service can't be asked", async () => {
-    const page = await browser.newPage();
-    await page.addInitScript(`sessionStorage.setItem("nats-opa-bridge.token", "${TOKEN}")`);
+    const page = await signedIn();
     await page.goto(`${server.url}/console`);
     await page.getByText("Ready", { exact: true }).waitFor();
     await page.getByLabel("Path").fill("basic/value");
