@@ -76,6 +76,9 @@ const NOT_ENABLED = new Set([10039, 10076]);
 /** The server's error codes for a cluster that has no leader, or nobody to put a consumer on, which passes. */
 const LEADERLESS = new Set([10005, 10008, 10009]);
 
+/** The server's error code for a stream that has as many consumers as it may. */
+const TOO_MANY_CONSUMERS = 10026;
+
 /** What a JetStream request about a bucket was answered, as an error of the bridge. */
 export function bucketError(error: unknown, bucket: string): BridgeError {
   if (isBridgeError(error)) return error;
@@ -101,6 +104,13 @@ export function bucketError(error: unknown, bucket: string): BridgeError {
     return new BridgeError(
       "NATS_TIMEOUT",
       `NATS can't answer about bucket ${name} for now (${messageOf(error)}); see to its cluster if that lasts.`,
+      cause,
+    );
+  }
+  if (nats?.api_error?.err_code === TOO_MANY_CONSUMERS) {
+    return new BridgeError(
+      "BUCKET_STREAM_ENDED",
+      `Bucket ${name} can't be followed: it has as many consumers as it may (each bridge is one); raise max_consumers of its stream or its account, or where those are not set, from nats-server 2.15 on, jetstream.limits.default_max_consumers (1,000).`,
       cause,
     );
   }

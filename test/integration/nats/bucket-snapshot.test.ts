@@ -33,6 +33,23 @@ describe("the snapshot of a bucket", () => {
     expect(streams.map(({ config }) => config.name)).not.toContain("KV_missing");
   });
 
+  test("W5 is refused where the bucket has as many consumers as it may, with what to raise", async () => {
+    await admin.create("full");
+    const { config } = await admin.manager.streams.info("KV_full");
+    await admin.manager.streams.delete("KV_full");
+    await admin.manager.streams.add({ ...config, max_consumers: 1 });
+    const [first, second] = [follow(link, "full"), follow(link, "full")];
+    const refused = await Promise.race([first.ending.promise, second.ending.promise]);
+    expect(refused).toMatchObject({
+      code: "BUCKET_STREAM_ENDED",
+      message: expect.stringMatching(
+        /^Bucket "full" can't be followed: .* raise max_consumers of its stream/,
+      ),
+    });
+    first.run.stop();
+    second.run.stop();
+  });
+
   test("W5 of an empty bucket is loaded at once", async () => {
     await admin.create("empty");
     const begin = performance.now();
