@@ -2,10 +2,12 @@ import { Command } from "commander";
 import { createBridge } from "../bridge.ts";
 import { type DecisionFacts, noFacts } from "../policy/decision-facts.ts";
 import { indentJson } from "../server/pretty.ts";
+import { waitingFor } from "./progress.ts";
 import {
   collect,
   configWithPolicy,
   readJson,
+  shown,
   type SourceOptions,
   terminalLogger,
   withSource,
@@ -61,13 +63,15 @@ configuration or the bundle were refused.
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const config = await configWithPolicy(options);
   const input = options.input === undefined ? undefined : await readJson(options.input);
-  await using bridge = await createBridge(config, { logger: terminalLogger });
-  for (const bucket of options.bucket ?? []) await bridge.manager.getOrCreateWatcher(bucket);
+  const started = createBridge(config, { logger: terminalLogger });
+  await using bridge = await waitingFor("connecting, and loading what is configured", started);
+  for (const bucket of options.bucket ?? []) {
+    await waitingFor(`loading ${shown(bucket)}`, bridge.manager.getOrCreateWatcher(bucket));
+  }
   const facts = options.provenance ? noFacts() : undefined;
-  const result = await bridge.decideText(path, input, {
-    strictBuiltinErrors: options.strictBuiltinErrors === true,
-    facts,
-  });
+  const strictBuiltinErrors = options.strictBuiltinErrors === true;
+  const decided = bridge.decideText(path, input, { strictBuiltinErrors, facts });
+  const result = await waitingFor("deciding", decided);
   const fields = [
     ...(result === undefined ? [] : [`"result":${result}`]),
     ...(facts === undefined ? [] : [`"provenance":${provenanceOf(facts)}`]),

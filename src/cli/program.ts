@@ -35,6 +35,20 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const program = new Command("nats-opa-bridge")
   .description("Authorization decisions from OPA policies over live NATS KV buckets.")
   .version(packageVersion)
+  .addHelpText(
+    "after",
+    `
+Examples:
+  $ nats-opa-bridge demo
+  $ nats-opa-bridge build ./policies -e authz/allow -o policy/bundle.tar.gz
+  $ nats-opa-bridge check --config config.yaml
+  $ nats-opa-bridge serve --config config.yaml
+  $ nats-opa-bridge eval --help
+
+Exit codes: 0 done; 1 failed; 2 refused before anything was started, because of the arguments, the configuration, the
+bundle or the input. The help of each command has more.
+`,
+  )
   .addCommand(serveCommand())
   .addCommand(demoCommand())
   .addCommand(buildCommand())
@@ -46,6 +60,10 @@ const program = new Command("nats-opa-bridge")
 
 // Left to itself, commander ends the process with code 1 for what is a refusal here.
 for (const command of [program, ...program.commands]) command.exitOverride();
+for (const command of program.commands) {
+  command.showHelpAfterError(`See: nats-opa-bridge ${command.name()} --help`);
+}
+program.showHelpAfterError("See: nats-opa-bridge --help");
 
 try {
   await program.parseAsync();

@@ -6,6 +6,7 @@ import { fileBundle } from "../config/bundles.ts";
 import { loadConfig, parseConfig } from "../config/load.ts";
 import type { BridgeConfig } from "../config/types.ts";
 import { BridgeError, quote } from "../errors.ts";
+import { noteLine } from "./progress.ts";
 
 /** Where a command finds NATS and the policy. */
 export interface SourceOptions {
@@ -65,8 +66,8 @@ export async function configWithPolicy(options: SourceOptions): Promise<BridgeCo
 export const terminalLogger: Logger = {
   debug: () => undefined,
   info: () => undefined,
-  warn: (_details, message) => void process.stderr.write(`warning: ${message}\n`),
-  error: (_details, message) => void process.stderr.write(`error: ${message}\n`),
+  warn: (_details, message) => noteLine(`warning: ${message}`),
+  error: (_details, message) => noteLine(`error: ${message}`),
 };
 
 /** The JSON text of a file, or of standard input for `-`. Throws `INPUT_INVALID`. */

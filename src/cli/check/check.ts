@@ -5,6 +5,7 @@ import type { BridgeConfig } from "../../config/types.ts";
 import { bucketsOf } from "../../nats/bucket-source-of.ts";
 import { linkOf } from "../../nats-link.ts";
 import { systemClock } from "../../watch/clock.ts";
+import { waitingFor } from "../progress.ts";
 import { collect, configOf, shown, type SourceOptions, withSource } from "../source.ts";
 import { failedBy, type Finding } from "./finding.ts";
 import { bucketsToCheck, checkBucket, checkConnection, checkWrites } from "./nats.ts";
@@ -87,15 +88,16 @@ async function checkAll(
 ): Promise<void> {
   const link = linkOf(config.nats, silentLogger);
   await using bridge = new Bridge(config, link, bucketsOf(link), systemClock, silentLogger);
-  const connection = await checkConnection(link, config);
+  const connection = await waitingFor("connecting", checkConnection(link, config));
   tell(connection);
-  for (const finding of await checkBundles(bridge, link)) tell(finding);
+  const bundles = await waitingFor("loading bundles", checkBundles(bridge, link));
+  for (const finding of bundles) tell(finding);
   for (const bucket of bucketsToCheck(config, asked)) {
     if (connection.verdict === "failed") {
       tell({ what: "bucket", name: bucket, verdict: "skipped", detail: "there is no connection" });
       continue;
     }
-    tell(await checkBucket(link, config, bucket));
+    tell(await waitingFor(`following ${shown(bucket)}`, checkBucket(link, config, bucket)));
     const writes = await checkWrites(link, config, bucket);
     if (writes !== undefined) tell(writes);
   }

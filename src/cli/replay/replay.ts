@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { silentLogger } from "../../common/logger.ts";
 import { linkOf } from "../../nats-link.ts";
+import { progressOn } from "../progress.ts";
 import { configWithPolicy, readInput, shown, type SourceOptions, withSource } from "../source.ts";
 import { eventOf } from "./event-line.ts";
 import { type Replayed, Replayer } from "./replayer.ts";
@@ -87,10 +88,4 @@ function linesOf({ decisionId, path, verdict, differences = [], reasons }: Repla
     ...reasons.map((reason) => `         ${shown(reason)}`),
     "",
   ].join("\n");
-}
-
-/** One line that is written again and again, where somebody looks at it. */
-function progressOn(stream: NodeJS.WriteStream): (text: string) => void {
-  if (!stream.isTTY) return () => undefined;
-  return (text) => void stream.write(`\r\u001b[K${text}`);
 }
