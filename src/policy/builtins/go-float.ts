@@ -1,22 +1,17 @@
-/** Go's `%g` turns to exponents from here on; where it says all digits, from 21 on for `%v`. */
+/** Go's `%g` turns to exponents below the one, and from the other on where it is to write all digits. */
 const LEAST_EXPONENT = -4;
-const SHORTEST_EXPONENT = 21;
+const SHORTEST_EXPONENT = 6;
 
 /**
  * A float that is not negative, as Go's `strconv.FormatFloat` writes it: style `e`, `f`, `g`, their capitals, `b`
  * or `x`. Without a precision it has as many digits as tell it from every other.
  */
-export function formatFloat(
-  value: number,
-  style: string,
-  precision: number | undefined,
-  isDefault = false,
-): string {
+export function formatFloat(value: number, style: string, precision: number | undefined): string {
   switch (style.toLowerCase()) {
     case "f":
       return precision === undefined ? plainDigits(value) : fixed(value, precision);
     case "g":
-      return general(value, style, precision, isDefault);
+      return general(value, style, precision);
     case "b":
       return binary(value);
     case "x":
@@ -26,10 +21,10 @@ export function formatFloat(
   }
 }
 
-/** With the `#` flag: always with a point, and `g` with all its digits. */
+/** With the `#` flag: always with a point, and `g` and `x` with all their digits, among which Go counts the x. */
 export function decimalText(text: string, style: string, precision: number | undefined): string {
-  const [mantissa = "", exponent = ""] = text.split(/(?=[eEpP])/);
-  if (style.toLowerCase() !== "g") return mantissa.includes(".") ? text : `${mantissa}.${exponent}`;
+  const [mantissa = "", exponent = ""] = text.split(/x/i.test(style) ? /(?=[pP])/ : /(?=[eE])/);
+  if (!/^[gGx]$/.test(style)) return mantissa.includes(".") ? text : `${mantissa}.${exponent}`;
   const digits = mantissa.replace(".", "").replace(/^0+/, "");
   const missing = Math.max(0, (precision ?? 6) - Math.max(digits.length, digits === "" ? 1 : 0));
   const point = mantissa.includes(".") ? "" : ".";
@@ -57,25 +52,14 @@ function exponential(value: number, style: string, precision: number | undefined
   return `${mantissa}${zeros}${style}${exponent.slice(0, 1)}${size}`;
 }
 
-function general(
-  value: number,
-  style: string,
-  precision: number | undefined,
-  isDefault: boolean,
-): string {
+function general(value: number, style: string, precision: number | undefined): string {
   const marker = style === "G" ? "E" : "e";
   const digits = precision === 0 ? 1 : precision;
-  const shortest = digits === undefined;
-  const scientific = value.toExponential(shortest ? undefined : Math.min(digits - 1, MAX_PLACES));
-  const [mantissa = "", power = "0"] = scientific.split("e");
+  const known = digits === undefined ? undefined : Math.min(digits - 1, MAX_PLACES);
+  const [mantissa = "", power = "0"] = value.toExponential(known).split("e");
   const exponent = Number(power);
   const significant = mantissa.replace(".", "").replace(/0+$/, "").length;
-  // `%g` asks for as many digits as there are; `%v` and the shortest form wait for 21.
-  const limit = shortest
-    ? isDefault || significant <= SHORTEST_EXPONENT
-      ? SHORTEST_EXPONENT
-      : significant
-    : digits;
+  const limit = digits ?? SHORTEST_EXPONENT;
   const places = Math.max(significant - 1, 0);
   if (exponent < LEAST_EXPONENT || exponent >= limit) return exponential(value, marker, places);
   return fixed(value, Math.max(places - exponent, 0));

@@ -5,9 +5,32 @@ import { RegoNumber, RegoObject, RegoSet, type Value } from "./value.ts";
 /** More than that is a policy gone wrong. */
 const MAX_WIDTH = 1_000_000;
 
+/** No policy can take longer texts. */
+const MAX_LENGTH = 2 ** 25;
+
+/** How arguments of some type are written. */
+export interface ArgumentWriter<A> {
+  /** By the verb; in Go's words where the verb is none for it. */
+  format(argument: A, verb: string, flags: Flags): string;
+  /** What it counts to in the place of a `*`. */
+  integer(argument: A): bigint | undefined;
+  /** What is said of one that no verb asks for. */
+  extra(argument: A): string;
+}
+
 /** `fmt.Sprintf` of Go, with the arguments that OPA hands to it. */
 export function goFormat(format: string, values: readonly Value[]): string {
-  return new Formatter(format, values.map(argumentOf)).run();
+  return formatWith(format, values.map(argumentOf), PLAIN, MAX_LENGTH);
+}
+
+/** `fmt.Sprintf` of Go with arguments of any type; throws when the text grows longer than `maxLength`. */
+export function formatWith<A extends {} | null>(
+  format: string,
+  values: readonly A[],
+  writer: ArgumentWriter<A>,
+  maxLength: number,
+): string {
+  return new Formatter(format, values, writer, maxLength).run();
 }
 
 /** The text of a value in a policy. */
@@ -31,17 +54,27 @@ function argumentOf(value: Value): Argument {
   return Number.isFinite(value.float) ? value.float : value.text;
 }
 
-class Formatter {
+const PLAIN: ArgumentWriter<Argument> = {
+  format: formatArgument,
+  integer: (argument) => (typeof argument === "bigint" ? argument : undefined),
+  extra: (argument) => `${typeName(argument)}=${plain(argument)}`,
+};
+
+class Formatter<A extends {} | null> {
   readonly #format: string;
-  readonly #arguments: readonly Argument[];
+  readonly #arguments: readonly A[];
+  readonly #writer: ArgumentWriter<A>;
+  readonly #maxLength: number;
   #at = 0;
   #next = 0;
   #reordered = false;
   #goodIndex = true;
 
-  constructor(format: string, values: readonly Argument[]) {
+  constructor(format: string, values: readonly A[], writer: ArgumentWriter<A>, maxLength: number) {
     this.#format = format;
     this.#arguments = values;
+    this.#writer = writer;
+    this.#maxLength = maxLength;
   }
 
   run(): string {
@@ -55,6 +88,9 @@ class Formatter {
       result += this.#format.slice(this.#at, percent);
       this.#at = percent + 1;
       result += this.#directive();
+      if (result.length > this.#maxLength) {
+        throw new Error(`the text is longer than ${this.#maxLength} characters`);
+      }
     }
     if (!this.#reordered && this.#next < this.#arguments.length) result += this.#extra();
     return result;
@@ -98,7 +134,7 @@ class Formatter {
     const argument = this.#arguments[this.#next];
     if (argument === undefined) return `%!${verb}(MISSING)`;
     this.#next++;
-    return formatArgument(argument, verb, flags);
+    return this.#writer.format(argument, verb, flags);
   }
 
   #flags(): Flags {
@@ -148,9 +184,9 @@ class Formatter {
   /** The number in the place of a `*`; undefined when the argument is none. */
   #count(): number | undefined {
     const argument = this.#arguments[this.#next];
-    if (argument !== undefined) this.#next++;
-    if (typeof argument !== "bigint") return undefined;
-    const count = Number(argument);
+    if (argument === undefined) return undefined;
+    this.#next++;
+    const count = Number(this.#writer.integer(argument) ?? Number.NaN);
     return Math.abs(count) <= MAX_WIDTH ? count : undefined;
   }
 
@@ -164,7 +200,7 @@ class Formatter {
 
   #extra(): string {
     const rest = this.#arguments.slice(this.#next);
-    return `%!(EXTRA ${rest.map((argument) => `${typeName(argument)}=${plain(argument)}`).join(", ")})`;
+    return `%!(EXTRA ${rest.map((argument) => this.#writer.extra(argument)).join(", ")})`;
   }
 
   #takes(character: string): boolean {

@@ -34,13 +34,18 @@ export function plain(argument: Argument): string {
 /** The argument by the verb; in Go's words where the verb is none for it. */
 export function formatArgument(argument: Argument, verb: string, flags: Flags): string {
   if (verb === "T") return pad(typeName(argument), flags);
-  const text =
-    typeof argument === "string"
-      ? formatText(argument, verb, flags)
-      : typeof argument === "bigint"
-        ? formatInteger(argument, verb, flags)
-        : formatNumber(argument, verb, flags);
+  const text = formatScalar(argument, verb, flags);
   return text ?? `%!${verb}(${typeName(argument)}=${plain(argument)})`;
+}
+
+/** The argument by the verb; undefined where the verb is none for it. */
+export function formatScalar(argument: Argument, verb: string, flags: Flags): string | undefined {
+  if (typeof argument === "string") return formatText(argument, verb, flags);
+  // With `%v` these flags mean the syntax of Go, where numbers are as they are.
+  const meant = verb === "v" ? { ...flags, plus: false, sharp: false } : flags;
+  return typeof argument === "bigint"
+    ? formatInteger(argument, verb, meant)
+    : formatNumber(argument, verb, meant);
 }
 
 function formatText(text: string, verb: string, flags: Flags): string | undefined {
@@ -128,7 +133,7 @@ function formatNumber(value: number, verb: string, flags: Flags): string | undef
   if (!/^[eEfgGbxX]$/.test(style)) return undefined;
   const lacking = style === "g" || style === "G" || style === "b" || /x/i.test(style);
   const precision = flags.precision ?? (lacking ? undefined : 6);
-  let text = formatFloat(Math.abs(value), style, precision, verb === "v");
+  let text = formatFloat(Math.abs(value), style, precision);
   if (flags.sharp && style !== "b") text = decimalText(text, style, flags.precision);
   const sign = signOf(value < 0 || Object.is(value, -0), flags);
   if (flags.zero && flags.width !== undefined) {
@@ -142,8 +147,10 @@ function signOf(negative: boolean, { plus, space }: Flags): string {
   return plus ? "+" : space ? " " : "";
 }
 
-function pad(text: string, { width, minus, zero }: Flags): string {
-  const missing = (width ?? 0) - Array.from(text).length;
+/** To the width. */
+export function pad(text: string, { width, minus, zero }: Flags): string {
+  if (width === undefined) return text;
+  const missing = width - Array.from(text).length;
   if (missing <= 0) return text;
   if (minus) return text + " ".repeat(missing);
   return (zero ? "0" : " ").repeat(missing) + text;

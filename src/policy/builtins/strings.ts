@@ -1,6 +1,7 @@
 import { elementsOf, type Operands, wrongElement, wrongKind } from "./operands.ts";
 import { goFormat } from "./go-format.ts";
 import { type BuiltinFamily, family } from "./registry.ts";
+import { renderTemplate } from "./templates/render.ts";
 import { RegoNumber, type Value } from "./value.ts";
 
 /** `sprintf`, and the `strings.*` that a policy module does not bring itself. */
@@ -18,6 +19,7 @@ export const stringBuiltins: BuiltinFamily = family({
     const count = part === "" ? Array.from(text).length + 1 : text.split(part).length - 1;
     return new RegoNumber(count);
   },
+  "strings.render_template": (operands) => renderTemplate(operands.string(1), operands.object(2)),
   "strings.split_n": splitN,
 });
 

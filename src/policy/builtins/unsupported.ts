@@ -9,5 +9,4 @@ export const UNSUPPORTED_BUILTINS: ReadonlyMap<string, string> = new Map([
   ["rego.parse_module", "needs OPA's parser of Rego, which exists in Go only"],
   ["http.send", NOWHERE],
   ["net.lookup_ip_addr", NOWHERE],
-  ["strings.render_template", "Go's text/template has no counterpart here yet"],
 ]);

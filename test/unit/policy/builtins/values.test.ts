@@ -78,6 +78,12 @@ describe("builtins", () => {
     expect(goFormat("%s", parseValue("[1, 2]") as never)).toBe("%!s(int64=1)%!(EXTRA int64=2)");
     expect(goFormat("%[2]v %[1]v", parseValue('["a", "b"]') as never)).toBe("b a");
     expect(goFormat("%v %v", parseValue("[1e21, 0.00001]") as never)).toBe("1e+21 1e-05");
+    const floats = "[1234567.5, 1e20, 1234567.5, 123456.5, 1234567.5, 1e-5, 7.5, 7.5, 1000.5]";
+    expect(goFormat("%v|%v|%g|%v|%.3g|%G|%+v|%#v|%#x", parseValue(floats) as never)).toBe(
+      "1.2345675e+06|1e+20|1.2345675e+06|123456.5|1.23e+06|1E-05|7.5|7.5|0x1.f440p+09",
+    );
+    expect(goFormat("%+v %+d", parseValue("[1, 1]") as never)).toBe("1 +1");
+    expect(() => goFormat("%1000000[1]d".repeat(40), parseValue("[1]") as never)).toThrow("longer");
   });
 
   it("takes no pattern that hangs the process", () => {
