@@ -15,7 +15,7 @@ export class GoByte {
  * what templates make: `int` (a bigint), `float64` (a number) and bytes. `null` is a nil in an interface, and
  * undefined is no value at all; Go tells them apart.
  */
-export type GoValue = undefined | null | boolean | string | bigint | number | GoByte | Value;
+export type GoValue = undefined | bigint | number | GoByte | Value;
 
 /** What is not in JSON can't be a variable: OPA hands them over as JSON. Throws for it. */
 export function checkVariables(value: Value): void {
@@ -52,16 +52,10 @@ export function textOf(value: GoValue): string | undefined {
 
 /** What Go calls its type. */
 export function typeOf(value: GoValue): string {
-  switch (typeof value) {
-    case "boolean":
-      return "bool";
-    case "string":
-      return "string";
-    case "bigint":
-      return "int";
-    case "number":
-      return "float64";
-  }
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "bigint") return "int";
+  if (typeof value === "number") return "float64";
   if (value instanceof RegoNumber) return "json.Number";
   if (value instanceof GoByte) return "uint8";
   if (value instanceof RegoObject) return "map[string]interface {}";

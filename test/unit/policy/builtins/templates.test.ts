@@ -35,7 +35,7 @@ describe("strings.render_template", () => {
     const expected = cases.filter(({ result }) => result !== undefined);
     expect(expected.length).toBeGreaterThan(100);
     for (const { template, result } of expected) {
-      expect(render(template), template).toBe(result);
+      expect([template, render(template)]).toEqual([template, result]);
     }
   });
 
@@ -44,7 +44,7 @@ describe("strings.render_template", () => {
     expect(expected.length).toBeGreaterThan(100);
     for (const { template, error } of expected) {
       const message = errorOf(() => render(template));
-      expect(withoutType(message), template).toBe(withoutType(error));
+      expect([template, withoutType(message)]).toEqual([template, withoutType(error)]);
     }
   });
 
@@ -57,7 +57,7 @@ describe("strings.render_template", () => {
       '{"a":"\\\\\\u0007"}',
       '{"\\u007f":1}',
     ]) {
-      expect(() => render("x", data), data).toThrow(/variables can't have/);
+      expect(() => render("x", data)).toThrow(/variables can't have/);
     }
     expect(render("{{.a}}", '{"a":"\\\\a \\n\\t\\u200b\\u00e9"}')).toBe("\\a \n\t\u200bé");
   });
@@ -85,10 +85,9 @@ describe("strings.render_template", () => {
       ["x".repeat(2 ** 21)],
     ];
     for (const [template, data] of endless) {
-      expect(
-        errorOf(() => render(template, data)),
-        template.slice(0, 80),
-      ).toMatch(/takes more than|writes more than|depth|longer than|of more than/);
+      expect(errorOf(() => render(template, data)) ?? template.slice(0, 80)).toMatch(
+        /takes more than|writes more than|depth|longer than|of more than/,
+      );
     }
   });
 
