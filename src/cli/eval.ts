@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { createBridge } from "../bridge.ts";
 import { type DecisionFacts, noFacts } from "../policy/decision-facts.ts";
 import { indentJson } from "../server/pretty.ts";
-import { waitingFor } from "./progress.ts";
+import { noteLine, waitingFor } from "./progress.ts";
 import {
   collect,
   configWithPolicy,
@@ -78,7 +78,18 @@ async function evaluate(path: string, options: EvalOptions): Promise<void> {
   ];
   const text = `{${fields.join(",")}}`;
   process.stdout.write(`${options.pretty ? indentJson(text) : text}\n`);
-  if (result === undefined && options.fail) process.exitCode = 1;
+  if (result !== undefined) return;
+  const hint = notDecided(path, bridge.engine.policy?.entrypoints ?? []);
+  if (hint !== undefined) noteLine(hint);
+  if (options.fail) process.exitCode = 1;
+}
+
+/** What to know where nothing was found at a path that the policy was not compiled for; it may be mistyped. */
+function notDecided(path: string, entrypoints: readonly string[]): string | undefined {
+  const asked = `${path.replaceAll(/^\/+|\/+$/g, "")}/`;
+  if (entrypoints.some((entrypoint) => asked.startsWith(`${entrypoint}/`))) return undefined;
+  const known = entrypoints.length === 0 ? "none" : entrypoints.join(", ");
+  return `there is no decision and no data at ${shown(path)}; the decisions that the policy was compiled for: ${known}`;
 }
 
 /** In the form of the service's answers. */

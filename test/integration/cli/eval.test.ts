@@ -62,6 +62,13 @@ describe("eval", () => {
       evaluate(["basic/root", "--fail"]),
     ]);
     expect([plain.code, plain.stdout, fail.code, fail.stdout]).toEqual([0, "{}\n", 1, "{}\n"]);
+    expect(plain.stderr).toBe("");
+  });
+
+  it("tells of the decisions that there are where there is nothing at the path", async () => {
+    const { code, stdout, stderr } = await evaluate(["basic/alow"]);
+    expect([code, stdout]).toEqual([0, "{}\n"]);
+    expect(stderr).toMatch(/^there is no decision and no data at basic\/alow; .*basic\/allow, /);
   });
 
   it.concurrent.each<[string, readonly string[], number, RegExp]>([
