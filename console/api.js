@@ -12,6 +12,10 @@ export async function ask(path, options = {}) {
 
 export class Unauthorized extends Error {}
 
+export function hasToken() {
+  return sessionStorage.getItem(TOKEN) !== null;
+}
+
 export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }

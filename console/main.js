@@ -1,6 +1,6 @@
 // The console: everything it shows comes from the public API, and goes into the page as text, never as HTML.
 
-import { ask, json, parse, readEvents, textOf, Unauthorized, useToken } from "./api.js";
+import { ask, hasToken, json, parse, readEvents, textOf, Unauthorized, useToken } from "./api.js";
 import { showData } from "./data.js";
 import { age, count, element, labelled, short, size } from "./show.js";
 
@@ -26,6 +26,7 @@ function start() {
   stop = new AbortController();
   const { signal } = stop;
   at("sign-in").hidden = true;
+  document.body.classList.remove("signed-out");
   void repeat(refresh, REFRESH_MS, signal);
   void repeat(() => followChanges(signal), AGAIN_MS, signal);
   void repeat(() => followDecisions(signal), AGAIN_MS, signal);
@@ -48,7 +49,8 @@ async function repeat(act, pauseMs, signal) {
 function signIn() {
   stop.abort();
   at("sign-in").hidden = false;
-  glance("A token is needed", false);
+  document.body.classList.add("signed-out");
+  glance(hasToken() ? "The token is not accepted" : "A token is needed", false);
   if (document.activeElement === document.body) at("token").focus();
 }
 

@@ -105,6 +105,12 @@ describe.skipIf(skipped)("the console", () => {
     await page.goto(`${server.url}/console`);
     await page.keyboard.press("Tab");
     const token = page.getByLabel("This service asks for a bearer token");
+    await page.getByText("A token is needed").waitFor();
+    expect(await page.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Token"]);
+    await page.screenshot({ path: join(SCREENSHOTS, "token.png") });
+    await token.fill("another");
+    await token.press("Enter");
+    await page.getByText("The token is not accepted").waitFor();
     await token.fill(TOKEN);
     await token.press("Enter");
     await page.getByText("Ready", { exact: true }).waitFor();
