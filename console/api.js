@@ -20,7 +20,7 @@ export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
-/** The answer's text; rejects with the service's own words. */
+/** The answer's text; rejects with the service's own words, and `status`. */
 export async function textOf(response) {
   const text = await response.text();
   if (response.ok) return text;
@@ -32,7 +32,7 @@ export async function textOf(response) {
   } catch {
     // The status has to do.
   }
-  throw new Error(message);
+  throw Object.assign(new Error(message), { status: response.status });
 }
 
 export async function json(path) {

@@ -6,6 +6,7 @@ import { age, count, element, labelled, short, size } from "./show.js";
 
 const REFRESH_MS = 2_000;
 const AGAIN_MS = 3_000;
+const NOT_IMPLEMENTED = 501;
 /** Of each list of what happens. */
 const MOST_LINES = 200;
 /** Of buckets that could not be had: whoever asks for decisions may name any. */
@@ -40,6 +41,8 @@ async function repeat(act, pauseMs, signal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Unauthorized) return signIn();
+      // What is off stays off until the service is started anew.
+      if (error.status === NOT_IMPLEMENTED) return;
       if (act === refresh) glance(`The service can't be asked: ${error.message}`, false);
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -68,11 +71,13 @@ async function refresh() {
   ]);
   const reasons = health.ok ? [] : ((await health.json()).reasons ?? []);
   const { nats, policy, watch } = status;
-  glance(health.ok ? "Ready" : "Not ready", health.ok);
+  const isConnected = nats.state === "connected";
+  const ready = isConnected ? "Ready" : "Ready, from copies: NATS is not connected";
+  glance(health.ok ? ready : "Not ready", health.ok && isConnected);
   at("reasons").replaceChildren(...reasons.map((reason) => element("li", reason, "bad")));
   const bundles = Object.entries(policy?.bundles ?? {});
   at("health").replaceChildren(
-    labelled("NATS", nats.state, nats.state === "connected" ? "good" : "bad"),
+    labelled("NATS", nats.state, isConnected ? "good" : "bad"),
     labelled("Server", nats.server ?? "none"),
     labelled("Reconnects", nats.reconnects),
     labelled(

@@ -223,7 +223,7 @@ describe.skipIf(skipped)("the console", () => {
     await page.close();
   });
 
-  it("says what is wrong with an input, and that the service can't be asked", async () => {
+  it("says what is wrong with an input, that NATS is away, and that the service can't be asked", async () => {
     const page = await signedIn();
     await page.goto(`${server.url}/console`);
     await page.getByText("Ready", { exact: true }).waitFor();
@@ -231,6 +231,8 @@ describe.skipIf(skipped)("the console", () => {
     await page.getByLabel("Input (JSON)").fill("{");
     await page.getByRole("button", { name: "Decide" }).click();
     expect(await page.locator("#answer .bad").textContent()).toMatch(/JSON/);
+    await nats.kill();
+    await page.getByText("Ready, from copies: NATS is not connected", { exact: true }).waitFor();
     await server.close();
     await page.getByText(/The service can't be asked/).waitFor();
     await page.close();
