@@ -9,7 +9,7 @@ import { opa } from "./opa.mjs";
 
 // `npm run bundles` compiles every policy of the repository to bundle.tar.gz; with --check it only says
 // which of the committed bundles are not what their Rego compiles to. A policy is a directory with a
-// bundle.json: {"entrypoints": ["package/rule", …], "revision": "…"}.
+// bundle.json: {"entrypoints": ["package/rule", …], "revision": "…"}; with "print": true it keeps its prints.
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PLACES = ["examples", "test/policies", "bench"];
@@ -42,16 +42,16 @@ function isSource(file) {
 
 async function readDescription(directory) {
   const file = join(directory, DESCRIPTION);
-  const { entrypoints, revision } = JSON.parse(await readFile(file, "utf8"));
+  const { entrypoints, revision, print = false } = JSON.parse(await readFile(file, "utf8"));
   if (!Array.isArray(entrypoints) || entrypoints.length === 0 || typeof revision !== "string") {
     throw new Error(`${file} needs "entrypoints", a list of paths, and "revision", a text`);
   }
-  return { entrypoints, revision };
+  return { entrypoints, revision, print };
 }
 
 /** Compiles a policy into `output`. */
 async function compile(directory, output) {
-  const { entrypoints, revision } = await readDescription(directory);
+  const { entrypoints, revision, print } = await readDescription(directory);
   // A copy of nothing but the sources: opa would take bundle.json for data and write this machine's
   // paths into the bundle.
   const staging = await mkdtemp(join(tmpdir(), "bundle-"));
@@ -64,6 +64,7 @@ async function compile(directory, output) {
     const args = ["build", "-t", "wasm", "-b", ".", "-o", output, "-r", revision];
     args.push("--capabilities", fileURLToPath(CAPABILITIES_FILE));
     for (const entrypoint of entrypoints) args.push("-e", entrypoint);
+    if (print) args.push("--wasm-include-print");
     await opa(args, staging);
   } finally {
     await rm(staging, { recursive: true, force: true });

@@ -20,6 +20,7 @@ export function buildCommand(): Command {
     )
     .option("-o, --output <file>", "where the bundle goes", "bundle.tar.gz")
     .option("-r, --revision <text>", "the bundle's revision, which answers can tell")
+    .option("--wasm-include-print", "keep print(), whose texts go to the log; left out otherwise")
     .addHelpText(
       "after",
       `
@@ -36,14 +37,16 @@ interface BuildOptions {
   readonly entrypoint: readonly string[];
   readonly output: string;
   readonly revision?: string;
+  readonly wasmIncludePrint?: boolean;
 }
 
 async function build(paths: readonly string[], options: BuildOptions): Promise<void> {
   const opa = await provideTool("opa");
-  const { entrypoint, output, revision } = options;
+  const { entrypoint, output, revision, wasmIncludePrint } = options;
   const args = ["build", "-t", "wasm", "--capabilities", CAPABILITIES, "-o", output];
   for (const path of entrypoint) args.push("-e", path);
   if (revision !== undefined) args.push("-r", revision);
+  if (wasmIncludePrint) args.push("--wasm-include-print");
   const [code, signal] = await ended(spawn(opa, [...args, "--", ...paths], { stdio: "inherit" }));
   if (code !== 0) {
     throw new BridgeError(

@@ -65,7 +65,9 @@ export async function configWithPolicy(options: SourceOptions): Promise<BridgeCo
 /** Says on standard error what a person should know, as plain lines. */
 export const terminalLogger: Logger = {
   debug: () => undefined,
-  info: () => undefined,
+  info: (details, message) => {
+    if ("print" in details) noteLine(message);
+  },
   warn: (_details, message) => noteLine(`warning: ${message}`),
   error: (_details, message) => noteLine(`error: ${message}`),
 };

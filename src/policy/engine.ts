@@ -46,7 +46,7 @@ export interface PolicyEngineOptions {
   readonly slices?: Slices;
   /** Told when a bucket has outgrown the policy's memory; it should be unmounted. */
   readonly onOverBudget?: (bucket: string, reason: BridgeError) => void;
-  /** Default: silent. */
+  /** What policies print goes there, too, as information about `print`, the decision. Default: silent. */
   readonly logger?: Logger;
 }
 
@@ -149,9 +149,16 @@ export class PolicyEngine {
       const document = await this.#evaluate(policy, number, input, query, facts);
       return document === undefined ? undefined : textAt(document, target.rest);
     } finally {
+      this.#show(query, path);
       query.end();
       policy.release();
     }
+  }
+
+  /** What the policy has printed, also before it failed. */
+  #show({ prints }: Query, path: string | readonly string[]): void {
+    const decision = typeof path === "string" ? path : path.join("/");
+    for (const text of prints.take()) this.#options.logger?.info({ print: decision }, text);
   }
 
   #refuseUnavailable(bucket: string): void {

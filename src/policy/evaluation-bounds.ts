@@ -24,6 +24,8 @@ export const DEFAULT_LIMITS: EvaluationLimits = {
 export interface Spending {
   /** In milliseconds; those that were too short to be looked at are not counted. */
   spentMs: number;
+  /** Told when the evaluation begins again: what it has done so far counts no more. */
+  again?(): void;
 }
 
 /** What the bounds see of an instance. */

@@ -1,6 +1,7 @@
 import type { BridgeError } from "../errors.ts";
 import type { BuiltinAnswers } from "./builtin-answers.ts";
 import type { Value } from "./builtins/value.ts";
+import { Prints } from "./prints.ts";
 
 /** Says that an evaluation needs something which is not there yet; it is made again once that is settled. */
 export class Suspension extends Error {
@@ -24,6 +25,8 @@ export class Query {
   readonly strict: boolean;
   /** Where builtins that are not deterministic note what they answer; undefined: nowhere. */
   readonly builtinAnswers: BuiltinAnswers | undefined;
+  /** What the evaluation has printed. */
+  readonly prints: Prints = new Prints();
   /** How long its evaluations have taken together, in milliseconds, as far as they were looked at. */
   spentMs = 0;
   readonly #answers = new Map<string, string | undefined>();
@@ -45,6 +48,12 @@ export class Query {
     this.#suspension = undefined;
     this.#failure = undefined;
     this.builtinAnswers?.clear();
+    this.prints.clear();
+  }
+
+  /** The evaluation begins again, and prints everything again. */
+  again(): void {
+    this.prints.clear();
   }
 
   /** The time of the whole query, in nanoseconds since 1970. */

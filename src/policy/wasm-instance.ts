@@ -9,12 +9,13 @@ import {
   outOfMemory,
   tooDeep,
 } from "./evaluation-bounds.ts";
-import { ASKS, meterWork, STEPS_LEFT } from "./metering.ts";
+import { meterWork, STEPS_LEFT } from "./metering.ts";
 import { exposeNativeFailures, NATIVE_FAILURE } from "./native-failures.ts";
 import type { PolicyExports } from "./policy-exports.ts";
 import { PolicyMemory } from "./policy-memory.ts";
 import { withSharedMemory } from "./shared-memory.ts";
 import { exposeStackPointer, STACK_POINTER } from "./stack-pointer.ts";
+import { importsOf, PolicyAbort } from "./wasm-imports.ts";
 
 /**
  * Answers a builtin's call: the arguments and the answer are texts of values (JSON, with sets and keys of any
@@ -31,9 +32,6 @@ type LoadedPolicy = opaWasm.LoadedPolicy;
 const { LoadedPolicy } = (
   opaWasm as unknown as { default: { LoadedPolicy: typeof opaWasm.LoadedPolicy } }
 ).default;
-
-/** What aborts an evaluation from within: OPA's own abort, with its message. */
-class PolicyAbort extends Error {}
 
 /** What is left of the module's own stack of 64 KiB when it has been used up. */
 const STACK_REST = 1024;
@@ -181,6 +179,7 @@ export class WasmInstance {
       if (this.#setElements <= 1) return text;
       // Decisions that answer with sets mostly do so again.
       this.#withSets.add(entrypoint);
+      spending.again?.();
     }
     const value = this.#evaluateAs(FORMAT.value, entrypoint, input, spending);
     return jsonText(parseValue(value));
@@ -262,10 +261,11 @@ export class WasmInstance {
     // What takes no steps takes time, too.
     this.#bounds.check();
     const name = this.#builtinNames.get(id) ?? `#${id}`;
-    const answer = this.#call(
-      name,
-      args.map((value) => this.memory.read(this.exports.opa_value_dump(value))),
-    );
+    const elements = this.#setElements;
+    const texts = args.map((value) => this.memory.read(this.exports.opa_value_dump(value)));
+    // Sets among the arguments are none in the evaluation's answer.
+    this.#setElements = elements;
+    const answer = this.#call(name, texts);
     if (answer === undefined) return 0;
     // Worst case of UTF-8; what is too much goes with the evaluation's heap.
     const address = this.exports.opa_malloc(answer.length * 3);
@@ -276,26 +276,4 @@ export class WasmInstance {
 function globalOf(instance: WebAssembly.Instance, name: string): number | undefined {
   const value = instance.exports[name];
   return value instanceof WebAssembly.Global ? (value.value as number) : undefined;
-}
-
-function importsOf(memory: PolicyMemory, host: { instance?: WasmInstance }): WebAssembly.Imports {
-  const builtin = (id: number, _context: number, ...args: number[]): number =>
-    host.instance!.callBuiltin(id, args);
-  return {
-    env: {
-      memory: memory.memory,
-      opa_abort: (address: number) => {
-        if (address === ASKS.more) host.instance?.checkBounds();
-        else if (address === ASKS.element) host.instance?.noteSetElement();
-        else throw new PolicyAbort(memory.read(address));
-      },
-      // What OPA's runtime prints is for those who debug it; a policy's own print() is a builtin.
-      opa_println: () => undefined,
-      opa_builtin0: builtin,
-      opa_builtin1: builtin,
-      opa_builtin2: builtin,
-      opa_builtin3: builtin,
-      opa_builtin4: builtin,
-    },
-  };
 }

@@ -2,6 +2,7 @@ import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { silentLogger } from "../../../src/common/logger.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
 import { readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
@@ -57,6 +58,28 @@ describe("build", () => {
     expect(bad.stderr).toMatch(
       /TOOL_FAILED: opa build ended with exit code 1 for "bad\.rego"; its messages are above\.\n$/,
     );
+  });
+
+  it.runIf(opa !== undefined)("keeps print() only when it is asked to", async () => {
+    await using dir = await scratch();
+    const rego = 'package authz\n\nallow if print("user", input.user)\n';
+    await writeFile(join(dir.path, "authz.rego"), rego);
+    const printed: string[] = [];
+    for (const flags of [[], ["--wasm-include-print"]]) {
+      const args = ["build", "authz.rego", "-e", "authz/allow", ...flags];
+      const built = await run(args, { cwd: dir.path, env: { OPA_BIN: opa } }).exit;
+      expect(built.code).toBe(0);
+      const engine = new PolicyEngine({
+        store: new PolicyStore(),
+        demand: undefined as never,
+        queryTimeoutMs: 1_000,
+        logger: { ...silentLogger, info: (_details, text) => printed.push(text) },
+      });
+      await engine.activate(await readBundle(join(dir.path, "bundle.tar.gz")));
+      expect(await engine.decide("authz/allow", '{"user":"ann"}')).toBe("true");
+      printed.push("decided");
+    }
+    expect(printed).toEqual(["decided", "user ann", "decided"]);
   });
 
   it("names the command that installs opa where there is none", async () => {

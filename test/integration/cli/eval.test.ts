@@ -7,6 +7,7 @@ import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { build, type Exit, run, scratch } from "./cli.ts";
 
 const BASIC = fileURLToPath(new URL("../../policies/basic/bundle.tar.gz", import.meta.url));
+const PRINT = fileURLToPath(new URL("../../policies/print/bundle.tar.gz", import.meta.url));
 
 let nats: NatsServer;
 
@@ -39,6 +40,13 @@ describe("eval", () => {
       stdout: '{"result":9007199254740993}\n',
       stderr: "",
     });
+  });
+
+  it("shows what the policy prints beside the decision", async () => {
+    const args = ["eval", "printing/texts", "-i", "-", "-s", nats.url, "-b", PRINT];
+    const { stdout, stderr } = await run(args, { stdin: '{"list": [2]}' }).exit;
+    expect(stdout).toBe('{"result":true}\n');
+    expect(stderr).toBe('text 1.50 true null <undefined> {1, "b"} [2] {"a": "b"}\n2 of [2]\n');
   });
 
   it("takes the input from standard input, and tells the revisions that were used", async () => {

@@ -42,4 +42,18 @@ describe("the answer of an evaluation", () => {
     expect(answers.map((text) => text.replaceAll(/(?<=[,:]) /g, ""))).toEqual([sorted, sorted]);
     expect(written.map((text) => text.slice(0, 2))).toEqual(["[{", "{{", "{{"]);
   });
+
+  it("with sets only among the arguments of builtins is no reason to evaluate again", async () => {
+    const { wasm } = await readBundle("test/policies/print/bundle.tar.gz");
+    const instance = await WasmInstance.create(wasm!, 16 * 1024 * 1024);
+    instance.setData("{}");
+    const calls: string[] = [];
+    const id = instance.entrypoints.get("printing/few")!;
+    const answer = instance.evaluate(id, undefined, { spentMs: 0 }, (name, args) => {
+      calls.push(name);
+      return name === "internal.print" ? "true" : args[0];
+    });
+    expect(answer).toBe('[{"result":true}]');
+    expect(calls).toEqual(["internal.print"]);
+  });
 });
