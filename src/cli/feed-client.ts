@@ -1,7 +1,9 @@
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
+import { createSecureContext } from "node:tls";
 import { createParser } from "eventsource-parser";
 import { sleep } from "../common/async.ts";
 import { Backoff } from "../common/backoff.ts";
@@ -72,7 +74,7 @@ export async function followFeed(
       }
     } catch (error) {
       if (error instanceof BridgeError) throw error;
-      reason = messageOf(error);
+      reason = reasonOf(error);
     }
     if (signal.aborted) break;
     const waitMs = backoff.next();
@@ -89,7 +91,7 @@ async function connect(
 ): Promise<IncomingMessage> {
   const url = new URL(options.url);
   if (cursor !== undefined) url.searchParams.set("cursor", cursor);
-  const { caFile, certFile, keyFile, tokenFile } = options;
+  const { tokenFile } = options;
   const token = tokenFile === undefined ? options.token : (await fileText(tokenFile)).trim();
   const settings: RequestOptions = {
     signal,
@@ -98,9 +100,7 @@ async function connect(
       accept: "text/event-stream",
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     },
-    ...(caFile !== undefined && { ca: await fileText(caFile) }),
-    ...(certFile !== undefined && { cert: await fileText(certFile) }),
-    ...(keyFile !== undefined && { key: await fileText(keyFile) }),
+    ...(await certificates(options)),
   };
   const request =
     url.protocol === "https:" ? httpsRequest(url, settings) : httpRequest(url, settings);
@@ -108,6 +108,54 @@ async function connect(
   request.end();
   const [response] = (await once(request, "response")) as [IncomingMessage];
   return response;
+}
+
+/** What TLS is made with, as the files are now. Rejects with `CONFIG_INVALID` for what can't be used. */
+async function certificates({
+  caFile,
+  certFile,
+  keyFile,
+}: FeedClientOptions): Promise<RequestOptions> {
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new BridgeError("CONFIG_INVALID", "--cert and --key go together; give both, or neither.");
+  }
+  const settings: { ca?: string; cert?: string; key?: string } = {};
+  if (caFile !== undefined) {
+    const ca = await fileText(caFile);
+    settings.ca = ca;
+    usable(caFile, "a certificate", () => new X509Certificate(ca));
+  }
+  if (certFile !== undefined && keyFile !== undefined) {
+    const cert = await fileText(certFile);
+    settings.cert = cert;
+    usable(certFile, "a certificate", () => createSecureContext({ cert }));
+    const key = await fileText(keyFile);
+    settings.key = key;
+    const what = `the key of ${quote(certFile)}, without a passphrase,`;
+    usable(keyFile, what, () => createSecureContext({ cert, key }));
+  }
+  return settings;
+}
+
+/** OpenSSL's reason helps nobody, and the content of a key is never shown. */
+function usable(file: string, what: string, use: () => unknown): void {
+  try {
+    use();
+  } catch {
+    const message = `The file ${quote(file)} does not hold ${what} in PEM format; give another one.`;
+    throw new BridgeError("CONFIG_INVALID", message);
+  }
+}
+
+const UNTRUSTED = /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
+
+/** Why there is no connection, and what helps where that is known. */
+function reasonOf(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const hint = UNTRUSTED.test(code ?? "")
+    ? " (give the authority of the service's certificate with --ca-cert)"
+    : "";
+  return messageOf(error) + hint;
 }
 
 async function read(

@@ -5,6 +5,7 @@ import { connect, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Bridge, createBridge } from "../../../src/bridge.ts";
 import { startServer } from "../../../src/server/server.ts";
+import { makeTlsFiles } from "../../support/credentials.ts";
 import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
 import { build, run, scratch } from "./cli.ts";
 
@@ -92,6 +93,38 @@ describe("watch", () => {
     await admitted.until(/"type":"hello"/);
     admitted.child.kill("SIGINT");
     expect((await admitted.exit).code).toBe(0);
+  });
+
+  it.concurrent.each<[string, readonly string[], RegExp]>([
+    ["half of a pair", ["--cert", "a.pem"], /^CONFIG_INVALID: --cert and --key go together; /],
+    [
+      "an authority that is none",
+      ["--ca-cert", "README.md"],
+      /^CONFIG_INVALID: The file "README\.md" does not hold a certificate in PEM format; /,
+    ],
+    [
+      "a certificate that is none",
+      ["--cert", "README.md", "--key", "README.md"],
+      /^CONFIG_INVALID: The file "README\.md" does not hold a certificate in PEM format; /,
+    ],
+    ["a file that is missing", ["--ca-cert", "no.pem"], /^CONFIG_INVALID: .*no\.pem.*\(ENOENT\)/],
+  ])("refuses %s, and does not try again", async (_what, args, words) => {
+    const { code, stderr } = await run(["watch", "https://127.0.0.1:1", ...args]).exit;
+    expect([code, stderr]).toEqual([2, expect.stringMatching(words)]);
+  });
+
+  it("says what to give where it does not know the service's authority", async () => {
+    await using files = await makeTlsFiles();
+    const tls = { certFile: files.serverCertFile, keyFile: files.serverKeyFile };
+    await using server = await disposable(startServer(bridge, { ...LIMITS, port: 0, tls }));
+    const stranger = run(["watch", server.url]);
+    await stranger.until(/certificate \(give .* with --ca-cert\); trying again/);
+    stranger.child.kill("SIGINT");
+    expect((await stranger.exit).code).toBe(0);
+    const known = run(["watch", server.url, "--ca-cert", files.caFile, "--json"]);
+    await known.until(/"type":"hello"/);
+    known.child.kill("SIGINT");
+    expect((await known.exit).code).toBe(0);
   });
 
   it("refuses what is no address", async () => {
