@@ -121,6 +121,31 @@ describe("a bundle that is kept on disk", () => {
     expect(await readdir(join(folder, "bundles", "teams%2Fx"))).toEqual(["bundle.tar.gz"]);
   });
 
+  it("is checked by its signature like any other", async () => {
+    const signed = {
+      ...options(),
+      keys: {
+        test: { key_file: "test/policies/signed/ES256.pem", algorithm: "ES256", scope: "write" },
+      },
+      bundles: { "teams/x": { polling: POLLING, persist: true, signing: {} } },
+    };
+    server.put(await readFile("test/policies/signed/ES256.tar.gz"));
+    {
+      await using first = follow(signed);
+      await first.started.all;
+    }
+    outage();
+    {
+      await using second = follow(signed);
+      await vi.waitFor(() => expect(second.manager.waiting).toEqual([]), SOON);
+    }
+    await writeFile(FILE(), await readFile(TEAMS));
+    await using third = follow(signed);
+    await expect(third.started.all).rejects.toMatchObject({ code: "BUNDLE_DOWNLOAD" });
+    expect(third.logged.join("\n")).toContain("BUNDLE_SIGNATURE");
+    expect(third.manager.waiting).toEqual(["teams/x"]);
+  });
+
   it("that can't be written is reported, and serves all the same", async () => {
     await writeFile(join(folder, "bundles"), "a file in the folder's place");
     await using followed = follow(options());

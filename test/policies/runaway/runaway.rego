@@ -78,6 +78,39 @@ f26(x) := x % 7
 
 calls := f1(input.n)
 
+# Calls that do nothing but call: 4 ** 14 of them.
+same_0(x) := x
+
+same_1(x) := same_0(same_0(same_0(same_0(x))))
+
+same_2(x) := same_1(same_1(same_1(same_1(x))))
+
+same_3(x) := same_2(same_2(same_2(same_2(x))))
+
+same_4(x) := same_3(same_3(same_3(same_3(x))))
+
+same_5(x) := same_4(same_4(same_4(same_4(x))))
+
+same_6(x) := same_5(same_5(same_5(same_5(x))))
+
+same_7(x) := same_6(same_6(same_6(same_6(x))))
+
+same_8(x) := same_7(same_7(same_7(same_7(x))))
+
+same_9(x) := same_8(same_8(same_8(same_8(x))))
+
+same_10(x) := same_9(same_9(same_9(same_9(x))))
+
+same_11(x) := same_10(same_10(same_10(same_10(x))))
+
+same_12(x) := same_11(same_11(same_11(same_11(x))))
+
+same_13(x) := same_12(same_12(same_12(same_12(x))))
+
+same_14(x) := same_13(same_13(same_13(same_13(x))))
+
+nested := same_14(input.x)
+
 # Loops inside what the module brings itself.
 search := count([i | some i in numbers.range(1, input.n); indexof(input.text, input.part) == i])
 
@@ -86,8 +119,8 @@ range := count(numbers.range(1, input.n))
 # Calls of the host.
 texts := count([t | some i in numbers.range(1, input.n); t := sprintf("%v", [i]); t == "x"])
 
-# Memory.
-doubled := count(d8) if {
+# Memory: in a few large blocks, with hardly a step between them, and in many small ones.
+doubled if {
 	d1 := concat("", [input.text, input.text])
 	d2 := concat("", [d1, d1, d1, d1])
 	d3 := concat("", [d2, d2, d2, d2])
@@ -96,6 +129,7 @@ doubled := count(d8) if {
 	d6 := concat("", [d5, d5, d5, d5])
 	d7 := concat("", [d6, d6, d6, d6])
 	d8 := concat("", [d7, d7, d7, d7])
+	d8 != ""
 }
 
 objects := count({i: {j: [i, j] | some j in numbers.range(1, 1000)} | some i in numbers.range(1, input.n)})
@@ -110,7 +144,7 @@ looped if {
 	some a in input.items
 	some b in input.items
 	some c in input.items
-	a + b + c == -1
+	(a + b) + c == -1
 }
 
 # One call of a builtin that the module brings itself, over what the input holds.

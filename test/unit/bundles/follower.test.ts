@@ -97,6 +97,43 @@ describe("a source that fails", () => {
   });
 });
 
+describe("a bundle that was refused", () => {
+  const refuse = (): Promise<never> =>
+    Promise.reject(new BridgeError("BUNDLE_ROOTS", "It is in the way; move it."));
+
+  it("stays the reason in the status while the source has nothing else", async () => {
+    const source = new GivenSource(good);
+    const follower = followerOf(source, { activate: refuse });
+    await expect(follower.start()).rejects.toMatchObject({ code: "BUNDLE_ROOTS" });
+    await source.give(() => Promise.resolve(undefined));
+    await source.give(() => Promise.resolve(undefined));
+    expect(follower.status()).toMatchObject({
+      code: "bundle_error",
+      message: "It is in the way; move it.",
+      failures: 1,
+      activations: 0,
+    });
+    await follower.stop();
+  });
+
+  it("is tried again when that is asked for, and no more after the stop", async () => {
+    let attempts = 0;
+    const activate = (): Promise<never> => {
+      attempts++;
+      return refuse();
+    };
+    const source = new GivenSource(good);
+    const follower = followerOf(source, { activate });
+    await expect(follower.start()).rejects.toMatchObject({ code: "BUNDLE_ROOTS" });
+    follower.retry();
+    while (attempts < 2) await nextTurn();
+    await follower.stop();
+    follower.retry();
+    await follower.stop();
+    expect(attempts).toBe(2);
+  });
+});
+
 describe("the start of all bundles", () => {
   const unhandled: unknown[] = [];
   const keep = (reason: unknown): void => void unhandled.push(reason);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { HttpSource, type HttpSourceOptions } from "../../../src/bundles/http-source.ts";
 
+import { startBundleServer } from "../../support/bundle-server.ts";
+
 const HOUR_MS = 3_600_000;
 
 function sourceWith(more: Partial<HttpSourceOptions>): HttpSource {
@@ -11,7 +13,7 @@ function sourceWith(more: Partial<HttpSourceOptions>): HttpSource {
     minDelayMs: 0,
     maxDelayMs: HOUR_MS,
     longPollingMs: 0,
-    maxBytes: 1,
+    maxBytes: 1_000,
     ...more,
   });
 }
@@ -35,5 +37,31 @@ describe("the pause between two requests", () => {
     expect(over).toEqual(["shortest"]);
     stop.abort();
     await Promise.all(pauses);
+  });
+});
+
+describe("a service that says that it waits for something new", () => {
+  it("is asked again at once; not so when it has neither waited nor anything new", async () => {
+    await using server = await startBundleServer();
+    server.longPolling = true;
+    server.put(Buffer.from("any bundle"));
+    const access = { service: "s", url: new URL(server.url), headers: {} };
+    const polling = { access, longPollingMs: 60_000, minDelayMs: HOUR_MS };
+    const source = sourceWith(polling);
+    const stop = new AbortController();
+    const found = await source.look(undefined, stop.signal);
+    await source.pause(stop.signal);
+    server.answer = (_request, response) => {
+      const headers = { "content-type": "application/vnd.openpolicyagent.bundles" };
+      response.writeHead(304, headers).end();
+    };
+    expect(await source.look(found!.version, stop.signal)).toBeUndefined();
+    const over: string[] = [];
+    const pause = source.pause(stop.signal).then(() => over.push("pause"));
+    await sourceWith({ random: () => 0 }).pause(stop.signal);
+    expect(over).toEqual([]);
+    stop.abort();
+    await pause;
+    source.stop();
   });
 });

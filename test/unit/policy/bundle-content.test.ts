@@ -36,6 +36,12 @@ describe("a bundle whose content can't be used", () => {
       () => policyWith(["/data.json", { type: "link", linkname: "/policy.wasm" }]),
       /a link/,
     ],
+    [
+      "a file twice, under two names",
+      () => policyWith(["/a/data.json", "{}"], ["a//data.json", '{"b":1}']),
+      /"a\/data\.json" twice/,
+    ],
+    ["a patch of another bundle", () => policyWith(["/patch.json", "{}"]), /it is a delta bundle/],
     ["a manifest that is not JSON", () => policyWith(manifest("{")), /\.manifest is not JSON/],
     [
       "a manifest that is not UTF-8",

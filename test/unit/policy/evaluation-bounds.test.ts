@@ -67,6 +67,7 @@ describe("bounds on an evaluation", () => {
     ["loops of the policy", "turns", { n: 1e6 }],
     ["a product over data", "pairs", {}],
     ["calls that fan out, without a loop", "calls", { n: 1 }],
+    ["calls that do nothing but call", "nested", { x: 1 }],
     ["a search in a text", "search", { n: 1e6, text: long, part: `${"a".repeat(50_000)}b` }],
     ["one call of a builtin of the module's own", "range", { n: 1e9 }],
     ["calls of the host's builtins", "texts", { n: 1e6 }],
