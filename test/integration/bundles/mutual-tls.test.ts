@@ -226,12 +226,6 @@ describe("a bundle of a service that wants to know its clients", () => {
       /client-key\.pem" does not hold a certificate .*client_tls\.cert/,
     ],
     [
-      "a certificate for a key",
-      () => ({ ...certificateOf(own!), private_key: own!.caFile }),
-      () => undefined,
-      /ca\.pem" does not hold the key .*client_tls\.private_key/,
-    ],
-    [
       "no certificate",
       () => ({ ...certificateOf(own!), cert: "/nowhere.pem" }),
       () => undefined,
@@ -242,12 +236,6 @@ describe("a bundle of a service that wants to know its clients", () => {
       () => certificateOf(own!),
       () => own!.serverKeyFile,
       /server-key\.pem" does not hold a certificate .*services\.acme\.tls\.ca_cert/,
-    ],
-    [
-      "no authority",
-      () => certificateOf(own!),
-      () => "/nowhere.pem",
-      /"\/nowhere\.pem" can't be read \(ENOENT\)\); check the path/,
     ],
   ])("is not asked for with %s", async (_, clientTls, ca, message) => {
     await using followed = followService(clientTls(), { tls: { ca_cert: ca() ?? own!.caFile } });

@@ -147,6 +147,9 @@ describe("a bundle of a service", () => {
     await vi.waitFor(() => expect(server.requests.length).toBeGreaterThan(1), SOON);
     expect(server.requests[1]!.headers["if-none-match"]).toMatch(/^"[0-9a-f]{64}"$/);
     const before = followed.manager.status()["teams"]!;
+    await vi.waitFor(() => expect(server.requests.length).toBeGreaterThan(2), SOON);
+    // What has been answered with 304 is no failure.
+    expect(followed.manager.status()["teams"]).toMatchObject({ failures: 0, activations: 1 });
     expect(before).toMatchObject({ active_revision: "teams-1", activations: 1, size: good.length });
     server.put(next);
     await vi.waitFor(() => expect(followed.revision("teams")).toBe("teams-2"), SOON);

@@ -18,12 +18,12 @@ describe("a bundle on disk", () => {
     const versions = [1, 2].map((byte) => Buffer.alloc(2 ** 24, byte));
     await persist(file, versions[0]!);
     const seen = new Set<string>();
-    let done = false;
+    const written = new AbortController();
     const writing = (async () => {
       for (let count = 1; count <= 6; count++) await persist(file, versions[count % 2]!);
-      done = true;
+      written.abort();
     })();
-    while (!done) {
+    while (!written.signal.aborted) {
       const bytes = (await readPersisted(file))!;
       const version = versions.find((each) => each.equals(bytes));
       seen.add(version === undefined ? `${bytes.length} bytes` : "whole");

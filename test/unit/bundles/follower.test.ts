@@ -7,7 +7,7 @@ import { BundleManager } from "../../../src/bundles/manager.ts";
 import type { BundleSource, Found } from "../../../src/bundles/source.ts";
 import { silentLogger } from "../../../src/common/logger.ts";
 import { BridgeError } from "../../../src/errors.ts";
-import { bundleFilesOf } from "../../../src/policy/bundle.ts";
+import { type Bundle, bundleFilesOf } from "../../../src/policy/bundle.ts";
 
 const TEAMS = "test/policies/roots/teams/bundle.tar.gz";
 
@@ -117,20 +117,20 @@ describe("a bundle that was refused", () => {
   });
 
   it("is tried again when that is asked for, and no more after the stop", async () => {
-    let attempts = 0;
-    const activate = (): Promise<never> => {
-      attempts++;
+    const attempts: Bundle[] = [];
+    const activate = (bundle: Bundle): Promise<never> => {
+      attempts.push(bundle);
       return refuse();
     };
     const source = new GivenSource(good);
     const follower = followerOf(source, { activate });
     await expect(follower.start()).rejects.toMatchObject({ code: "BUNDLE_ROOTS" });
     follower.retry();
-    while (attempts < 2) await nextTurn();
+    while (attempts.length < 2) await nextTurn();
     await follower.stop();
     follower.retry();
     await follower.stop();
-    expect(attempts).toBe(2);
+    expect(attempts).toHaveLength(2);
   });
 });
 

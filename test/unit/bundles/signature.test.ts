@@ -69,6 +69,8 @@ describe("a bundle that opa has signed", () => {
       const more = new Map([...files, ["x/data.json", Buffer.from("{}")]]);
       expect(await refusal(more, SIGNING, keys)).toContain('"x/data.json" is not signed');
       expect(await refusal(more, { ...SIGNING, excludeFiles: ["x/*"] }, keys)).toBe("accepted");
+      const elsewhere = { ...SIGNING, excludeFiles: ["y/*", "data.json"] };
+      expect(await refusal(more, elsewhere, keys)).toContain('"x/data.json" is not signed');
     },
   );
 
