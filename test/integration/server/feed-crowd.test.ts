@@ -18,6 +18,9 @@ const SUBSCRIBERS = 200;
 const STALLED = 20;
 const WRITES = 8_000;
 const LOG_BYTES = 64 * 2 ** 20;
+/** More than a connection's buffers hold, in values that are commits of their own. */
+const LARGE_WRITES = 48;
+const LARGE_BYTES = 512 * 2 ** 10;
 
 /** How the others do: the buckets of small values, both or one of them, at any speed. */
 function ordinary(index: number): Manner {
@@ -81,6 +84,13 @@ it("F1 F2 J1 J4 J6 J9 200 subscribers over HTTP, of any speed, that come and go 
     await start(followers.slice(index, index + 20));
   }
   expect(await done).toBe(0);
+  // Of what comes fast only the last values are told, which may be little.
+  const bulk = await client.jetstream().views.kv("bulk");
+  for (let turn = 0; turn < LARGE_WRITES; turn++) {
+    const text = JSON.stringify({ turn, padding: "x".repeat(LARGE_BYTES) });
+    const revision = await bulk.put("large", text);
+    await vi.waitFor(() => expect(store.bucket("bulk")!.revision).toBe(revision), PATIENT);
+  }
   for (const bucket of ["a", "b", "bulk"]) {
     const { state } = (await (await client.jetstream().views.kv(bucket)).status()).streamInfo;
     await vi.waitFor(() => expect(store.bucket(bucket)!.revision).toBe(state.last_seq), PATIENT);
