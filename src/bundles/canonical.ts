@@ -1,4 +1,4 @@
-import { type Fields, objectFields } from "../common/json-text.ts";
+import { type FieldsView, objectFields } from "../common/json-text.ts";
 import {
   CLOSE_BRACKET,
   COMMA,
@@ -18,7 +18,7 @@ export function* canonicalPieces(data: BaseData): Generator<string> {
   yield* ofFields(data.fields);
 }
 
-function* ofFields(fields: Fields): Generator<string> {
+function* ofFields(fields: FieldsView): Generator<string> {
   let start = "{";
   for (const name of sortedNames(fields)) {
     const value = fields.get(name)!;
@@ -65,7 +65,7 @@ function string(value: string): string {
   return JSON.stringify(value).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }
 
-function sortedNames(fields: ReadonlyMap<string, unknown>): string[] {
+function sortedNames(fields: { keys(): Iterable<string> }): string[] {
   const names = [...fields.keys()];
   const isSorted = names.every((name, index) => index === 0 || before(names[index - 1]!, name) < 0);
   return isSorted ? names : names.toSorted(before);

@@ -7,7 +7,8 @@ import {
   QUOTE,
   skipSpace,
 } from "./json-scan.ts";
-import { type Fields, isDeeperThan, MAX_JSON_DEPTH, repairSurrogates } from "./json-text.ts";
+import { FieldTable } from "./field-table.ts";
+import { isDeeperThan, MAX_JSON_DEPTH, repairSurrogates } from "./json-text.ts";
 
 /** Objects of more characters than this are taken apart, field by field. */
 const PIECE_LENGTH = 4_096;
@@ -31,16 +32,18 @@ export class SplitError extends Error {
  */
 export class JsonSplitter {
   /** The object's fields; complete once {@link slice} has answered true. */
-  readonly fields: Fields = new Map();
+  readonly fields: FieldTable;
   readonly #text: string;
   readonly #maxDepth: number;
-  readonly #open: Fields[] = [this.fields];
+  readonly #open: FieldTable[];
   #index: number;
   /** Whether a name or the object's end must follow, and not a comma. */
   #atStart = true;
 
   /** `maxDepth`: how deep arrays and objects may be nested. Throws a {@link SplitError}. */
   constructor(text: string, maxDepth: number = MAX_JSON_DEPTH) {
+    this.fields = new FieldTable(text);
+    this.#open = [this.fields];
     this.#text = text;
     this.#maxDepth = maxDepth;
     this.#index = skipSpace(text, 0);
@@ -79,16 +82,17 @@ export class JsonSplitter {
       code = text.charCodeAt(this.#index);
     }
     if (code !== QUOTE) throw this.#unexpected();
-    const nameEnd = endOfString(text, this.#index, text.length);
+    const nameStart = this.#index;
+    const nameEnd = endOfString(text, nameStart, text.length);
     if (nameEnd < 0) throw this.#unexpected();
-    const name = checked(repairSurrogates(text.slice(this.#index, nameEnd))) as string;
+    const name = checked(repairSurrogates(text.slice(nameStart, nameEnd))) as string;
     this.#index = skipSpace(text, nameEnd);
     if (text.charCodeAt(this.#index) !== COLON) throw this.#unexpected();
     this.#index = skipSpace(text, this.#index + 1);
-    this.#value(name);
+    this.#value(name, nameStart);
   }
 
-  #value(name: string): void {
+  #value(name: string, nameStart: number): void {
     const text = this.#text;
     const start = this.#index;
     const fields = this.#open.at(-1)!;
@@ -97,8 +101,8 @@ export class JsonSplitter {
       end = endOfValue(text, start, Math.min(text.length, start + PIECE_LENGTH));
       if (end < 0) {
         if (this.#open.length >= this.#maxDepth) throw tooDeep(this.#maxDepth);
-        const inner: Fields = new Map();
-        fields.set(name, inner);
+        const inner = new FieldTable(text);
+        fields.set(name, nameStart, start, start, inner);
         this.#open.push(inner);
         this.#index = start + 1;
         this.#atStart = true;
@@ -109,7 +113,7 @@ export class JsonSplitter {
     const value = text.slice(start, end).trimEnd();
     checked(value);
     if (isDeeperThan(value, this.#maxDepth - this.#open.length)) throw tooDeep(this.#maxDepth);
-    fields.set(name, repairSurrogates(value));
+    fields.set(name, nameStart, start, start + value.length);
     this.#index = end;
     this.#atStart = false;
   }

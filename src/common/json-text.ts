@@ -27,6 +27,13 @@ export function isObjectText(text: string): boolean {
 /** An object's fields: name → the value's own text, or in turn its fields where it was split. */
 export type Fields = Map<string, string | Fields>;
 
+/** The same to be read only, in whatever way they are kept; in the order in which they were first named. */
+export interface FieldsView extends Iterable<[name: string, value: string | FieldsView]> {
+  readonly size: number;
+  get(name: string): string | FieldsView | undefined;
+  keys(): Iterable<string>;
+}
+
 /**
  * The fields of an object's text. A field that is an object is split in turn where `deeper` answers with a
  * guide for what is in it. As in `JSON.parse`, the last of equal names counts.
@@ -210,7 +217,7 @@ export function parseJsonText(text: string): string | undefined {
 
 /** The text of an object with these fields. */
 export function objectText(
-  fields: Iterable<readonly [name: string, value: string | Fields]>,
+  fields: Iterable<readonly [name: string, value: string | FieldsView]>,
 ): string {
   const open = [fields[Symbol.iterator]()];
   let text = "{";

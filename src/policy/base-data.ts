@@ -1,6 +1,6 @@
 import { JsonSplitter } from "../common/json-split.ts";
 import {
-  type Fields,
+  type FieldsView,
   isObjectText,
   MAX_JSON_DEPTH,
   objectFields,
@@ -19,9 +19,9 @@ export class BaseData {
   static readonly none: BaseData = new BaseData(new Map());
 
   /** @hidden Not to be changed. */
-  readonly fields: Fields;
+  readonly fields: FieldsView;
 
-  private constructor(fields: Fields) {
+  private constructor(fields: FieldsView) {
     this.fields = fields;
   }
 
@@ -40,7 +40,7 @@ export class BaseData {
   static merge(all: readonly BaseData[]): BaseData {
     const full = all.filter((data) => !data.isEmpty);
     if (full.length < 2) return full[0] ?? BaseData.none;
-    const own = new Set<Fields>();
+    const own = new Set<FieldsView>();
     return new BaseData(
       full.map((data) => data.fields).reduce((under, over) => merged(under, over, own)),
     );
@@ -61,7 +61,7 @@ export class BaseData {
     return path.length === 0
       ? this
       : new BaseData(
-          path.reduceRight<Fields>((inner, name) => new Map([[name, inner]]), this.fields),
+          path.reduceRight<FieldsView>((inner, name) => new Map([[name, inner]]), this.fields),
         );
   }
 
@@ -89,7 +89,7 @@ export class BaseData {
 }
 
 function* walk(
-  fields: Fields,
+  fields: FieldsView,
   path: readonly string[],
   above: readonly number[],
 ): Generator<PlacedPart> {
@@ -102,9 +102,11 @@ function* walk(
   }
 }
 
+type Merged = Map<string, string | FieldsView>;
+
 /** Neither is changed, except for maps that are this merge's own. */
-function merged(under: Fields, over: Fields, own: Set<Fields>): Fields {
-  const result: Fields = own.has(under) ? under : new Map(under);
+function merged(under: FieldsView, over: FieldsView, own: Set<FieldsView>): FieldsView {
+  const result: Merged = own.has(under) ? (under as Merged) : new Map(under);
   own.add(result);
   for (const [name, value] of over) {
     const lower = asFields(result.get(name));
@@ -114,13 +116,13 @@ function merged(under: Fields, over: Fields, own: Set<Fields>): Fields {
   return result;
 }
 
-function asFields(value: string | Fields | undefined): Fields | undefined {
+function asFields(value: string | FieldsView | undefined): FieldsView | undefined {
   if (typeof value !== "string") return value;
   return isObjectText(value) ? objectFields(value) : undefined;
 }
 
 function firstOutside(
-  fields: Fields,
+  fields: FieldsView,
   path: readonly string[],
   roots: readonly (readonly string[])[],
 ): readonly string[] | undefined {
