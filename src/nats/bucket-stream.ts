@@ -1,12 +1,8 @@
 import {
-  AckPolicy,
-  type ConsumerConfig,
-  createInbox,
   DeliverPolicy,
   Empty,
   type JetStreamManager,
   type Msg,
-  nanos,
   type NatsConnection,
   NatsError,
   type StreamConfig,
@@ -26,17 +22,15 @@ import { bucketInfo, type Expiry, expiryOf } from "./bucket-info.ts";
 import type { BucketRun, BucketSink, GapCause, OpenOptions } from "./bucket-source.ts";
 import type { NatsLink } from "./connection.ts";
 import { bucketError, flowControlError } from "./errors.ts";
+import { followingConsumer, HEARTBEAT_MS } from "./follow-consumer.ts";
 import { Overlap } from "./overlap.ts";
 import { SnapshotEnd } from "./snapshot-end.ts";
 import type { WireMessage } from "./wire/frame-scanner.ts";
 import { WireTap } from "./wire/wire-tap.ts";
 
-const HEARTBEAT_MS = 1_000;
 /** Silence for this long means that the consumer, or the way to it, is gone. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 const TICK_MS = 250;
-/** The server forgets our consumer when nobody listens for this long, so none is ever left behind. */
-const INACTIVE_MS = 5_000;
 
 /**
  * Follows a bucket through an ephemeral push consumer of our own, with flow control and heartbeats.
@@ -93,6 +87,10 @@ export class BucketStream implements BucketRun {
     this.#ended = true;
     clearInterval(this.#monitor);
     for (const unlisten of this.#unlisten) unlisten();
+    this.#unsubscribe();
+  }
+
+  #unsubscribe(): void {
     this.#untap?.();
     this.#subscription?.unsubscribe();
   }
@@ -138,17 +136,17 @@ export class BucketStream implements BucketRun {
     const name = config.mirror === undefined ? this.#bucket : "*";
     if (name !== "*") this.#prefix = `$KV.${name}.`;
     this.#overlap = new Overlap(state.last_seq);
-    const inbox = createInbox();
-    this.#subscription = this.#connection!.subscribe(inbox, {
-      callback: (error, message) =>
-        error === null ? this.#hear(() => this.#receive(message)) : this.#fail(error),
-    });
-    this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, (message) =>
-      this.#hear(() => this.#receivePlain(message)),
-    );
-    const consumer = await this.#manager!.consumers.add(
-      `KV_${this.#bucket}`,
-      consumerConfig(inbox, `$KV.${name}.>`, this.#deliverPolicy(config), this.#headersOnly),
+    const consumer = await followingConsumer(
+      this.#connection!,
+      {
+        stream: `KV_${this.#bucket}`,
+        filter: `$KV.${name}.>`,
+        deliver: this.#deliverPolicy(config),
+        headersOnly: this.#headersOnly,
+      },
+      this.#link.timeoutMs,
+      (inbox) => this.#subscribe(inbox),
+      () => this.#ended || this.#delivered > 0,
     );
     if (this.#ended) return;
     this.#silentTicks = 0;
@@ -157,6 +155,17 @@ export class BucketStream implements BucketRun {
       this.#overlap = undefined;
       this.#finishSnapshot(state.last_seq);
     } else this.#snapshot?.begin();
+  }
+
+  #subscribe(inbox: string): void {
+    this.#unsubscribe();
+    this.#subscription = this.#connection!.subscribe(inbox, {
+      callback: (error, message) =>
+        error === null ? this.#hear(() => this.#receive(message)) : this.#fail(error),
+    });
+    this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, (message) =>
+      this.#hear(() => this.#receivePlain(message)),
+    );
   }
 
   /**
@@ -277,25 +286,4 @@ export class BucketStream implements BucketRun {
       this.#gap(`the server has been silent for ${SILENCE_MS / 1_000} s`, "silence");
     }
   }
-}
-
-function consumerConfig(
-  inbox: string,
-  filter: string,
-  deliver_policy: DeliverPolicy,
-  headers_only: boolean,
-): Partial<ConsumerConfig> {
-  return {
-    deliver_subject: inbox,
-    deliver_policy,
-    filter_subject: filter,
-    headers_only,
-    ack_policy: AckPolicy.None,
-    max_deliver: 1,
-    flow_control: true,
-    idle_heartbeat: nanos(HEARTBEAT_MS),
-    inactive_threshold: nanos(INACTIVE_MS),
-    mem_storage: true,
-    num_replicas: 1,
-  };
 }

@@ -6,6 +6,9 @@ import { changeOf } from "./load.ts";
 
 /** Delete markers remembered of one bucket; with more, only a listing tells whether the copy is right. */
 const MAX_MARKERS = 1_000_000;
+const TICK_MS = 1_000;
+/** A stream stands still when nothing of it has come for so many ticks. A process that is blocked has fewer of them. */
+const STANDSTILL_TICKS = 4;
 
 /** What one stream has said, beside the values: how far it has come, which keys it ended, and what expires when. */
 export class Heard {
@@ -102,24 +105,30 @@ export class Heard {
     return expired;
   }
 
-  /** Whether the stream has come to a revision within so many milliseconds; false once the signal aborts. */
-  reaches(revision: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
+  /** Whether the stream comes to a revision; false once it stands still on its way, or the signal aborts. */
+  reaches(revision: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
-      const check = (): void => {
+      let left = STANDSTILL_TICKS;
+      const moved = (): void => {
+        left = STANDSTILL_TICKS;
         if (this.#position >= revision) end(true);
       };
       const giveUp = (): void => end(false);
-      const cancel = this.#clock.after(withinMs, giveUp);
+      const tick = (): void => {
+        if (--left === 0) giveUp();
+        else cancel = this.#clock.after(TICK_MS, tick);
+      };
+      let cancel = this.#clock.after(TICK_MS, tick);
       const end = (answer: boolean): void => {
         cancel();
-        this.#waiting.delete(check);
+        this.#waiting.delete(moved);
         signal.removeEventListener("abort", giveUp);
         resolve(answer);
       };
-      this.#waiting.add(check);
+      this.#waiting.add(moved);
       signal.addEventListener("abort", giveUp);
       if (signal.aborted) giveUp();
-      else check();
+      else moved();
     });
   }
 

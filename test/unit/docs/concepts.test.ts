@@ -99,10 +99,11 @@ describe("docs/concepts.md", () => {
   });
 
   it.each([
-    ["src/nats/bucket-stream.ts", "HEARTBEAT_MS = 1_000", "at most about a second ago"],
+    ["src/nats/follow-consumer.ts", "HEARTBEAT_MS = 1_000", "at most about a second ago"],
     ["src/nats/bucket-stream.ts", "SILENCE_MS = 3 * HEARTBEAT_MS", "3 to 3.5 s until the silence"],
     ["src/watch/auditor.ts", "FIRST_AUDIT_MS = 1_000", "within a second of a load"],
-    ["src/watch/auditor.ts", "CATCH_UP_MS = 10_000", "did not come within 10 s"],
+    ["src/watch/auditor.ts", "intervalMs * 2", "twice as long"],
+    ["src/watch/heard.ts", "STANDSTILL_TICKS = 4", "for 4 s"],
     ["src/watch/auditor.ts", "LISTING_SHARE = 0.05", "a twentieth of the time"],
     ["src/watch/auditor.ts", "LISTING_MS_PER_KEY = 0.01", "0.01 ms for each key"],
     ["src/watch/auditor.ts", "0.9 + 0.2 * clock.random()", "a tenth more or less by chance"],

@@ -108,3 +108,60 @@ describe("an audit whose numbers don't agree", () => {
     expect(watcher.status().repairs).toEqual({ vanished: 1 });
   });
 });
+
+describe("the audits after a load", () => {
+  it("C4 come after twice the time each, up to the interval", async () => {
+    const asked: number[] = [];
+    const source = new FakeSource((run) =>
+      queueMicrotask(() => (run.opened("first"), run.loaded())),
+    );
+    const { watcher, clock } = makeWatcher({ source, refreshIntervalMs: 30_000 });
+    source.describe = () => {
+      asked.push(clock.now());
+      return Promise.resolve(infoOf({}));
+    };
+    onTestFinished(() => watcher.stop());
+    await watcher.start();
+    for (const start = clock.now(); clock.now() < start + 100_000; await settled())
+      clock.advance(50);
+    const waits = asked.map((at, index) => at - (asked[index - 1] ?? 0));
+    expect(waits[0]).toBeLessThanOrEqual(1_100);
+    for (const [index, seconds] of [2, 4, 8, 16, 30].entries()) {
+      expect(waits[index + 1]).toBeGreaterThanOrEqual(seconds * 900);
+      expect(waits[index + 1]).toBeLessThanOrEqual(seconds * 1_100 + 50);
+    }
+  });
+
+  it.each([
+    { every: 3_000, repaired: undefined },
+    { every: 6_000, repaired: 1 },
+  ])(
+    "C4 wait for a stream that moves every $every ms, and not for one that stands still",
+    async ({ every, repaired }) => {
+      const source = new FakeSource((run) =>
+        queueMicrotask(() => {
+          run.opened("first", { revision: 1 });
+          run.put("a", 1);
+          run.loaded(1);
+        }),
+      );
+      source.describe = () => Promise.resolve(infoOf({ keys: 1, messages: 1, revision: 6 }));
+      const { watcher, clock } = makeWatcher({ source, refreshIntervalMs: 30_000 });
+      onTestFinished(() => watcher.stop());
+      await watcher.start();
+      for (let revision = 2; revision <= 5; revision++) {
+        for (let passed = 0; passed < every; passed += 50) {
+          clock.advance(50);
+          await settled();
+        }
+        source
+          .running("b")
+          .find((run) => !run.headersOnly)
+          ?.put("a", revision, revision);
+        await settled();
+        if (repaired !== undefined) break;
+      }
+      expect(watcher.status().repairs["stalled"]).toBe(repaired);
+    },
+  );
+});
