@@ -9,6 +9,7 @@ import { freePort } from "../../support/ports.ts";
 import { build, type Exit, type Run, run, scratch, urlOf } from "./cli.ts";
 
 const BASIC = fileURLToPath(new URL("../../policies/basic/bundle.tar.gz", import.meta.url));
+const PRINT = fileURLToPath(new URL("../../policies/print/bundle.tar.gz", import.meta.url));
 
 beforeAll(build, 120_000);
 
@@ -103,6 +104,26 @@ server:
       expect(stderr.trim().split("\n")).toHaveLength(1);
     },
   );
+
+  it("writes what a policy prints to its log, with the decision", async () => {
+    await using nats = await startNatsServer();
+    await using dir = await scratch();
+    const config = join(dir.path, "config.yaml");
+    await writeFile(config, `plugins: { nats: { server_url: "${nats.url}" } }`);
+    const service = run(["serve", "-c", config, "-b", PRINT, "--addr", "127.0.0.1:0"]);
+    const url = await urlOf(service);
+    expect(await ask(url, "printing/texts", { list: [2] })).toEqual({ result: true });
+    const { stderr } = await stopped(service);
+    const lines = stderr.split("\n").filter((line) => line.includes("printing/texts"));
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      {
+        level: 30,
+        print: "printing/texts",
+        msg: expect.stringMatching(/^text 1\.50 true null <undefined>/),
+      },
+      { level: 30, print: "printing/texts", msg: "2 of [2]" },
+    ]);
+  });
 
   it("says that NATS is not there, and is ready once it is", async () => {
     const port = await freePort();
