@@ -58,7 +58,7 @@ describe("a bundle in a NATS object store", () => {
   it("that is not there is refused at the start, and no store is made of it", async () => {
     await expect(bridgeOn("nowhere")).rejects.toMatchObject({
       code: "BUNDLE_DOWNLOAD",
-      message: expect.stringContaining('"nowhere"') as string,
+      message: expect.stringMatching(/"nowhere" can't be had \(stream not found\)/) as string,
     });
     const manager = await shared.client.jetstreamManager();
     await expect(manager.streams.info("OBJ_nowhere")).rejects.toThrow(/not found/);
@@ -113,6 +113,25 @@ describe("a bundle in a NATS object store", () => {
     await vi.waitFor(() => {
       expect(bridge.status().bundles["teams"]?.message).toContain("does not have its digest");
     }, SOON);
+    expect(activeIn(bridge)).toBe("teams-1");
+  });
+
+  it("that says that it is too large is not even read; one that is a link is not followed", async () => {
+    const store = await shared.client.jetstream().views.os("odd");
+    await put(store, await readFile(TEAMS));
+    await using bridge = await bridgeOn("odd");
+    const problem = (): string | undefined => bridge.status().bundles["teams"]?.message;
+    const info = await store.info("authz/teams.tar.gz");
+    const meta = `$O.odd.M.${Buffer.from("authz/teams.tar.gz").toString("base64url")}`;
+    await store.putBlob({ name: "real" }, new Uint8Array(await revised(TEAMS, "teams-2")));
+    await store.delete("authz/teams.tar.gz");
+    await store.link("authz/teams.tar.gz", (await store.info("real"))!);
+    await vi.waitFor(() => expect(problem()).toContain("it is a link to another object"), SOON);
+    // There is nothing of it to be read.
+    const { digest } = info!;
+    const endless = JSON.stringify({ ...info, nuid: "endless", size: 2 ** 40, digest });
+    await shared.client.jetstream().publish(meta, endless);
+    await vi.waitFor(() => expect(problem()).toContain("more than 268435456 bytes"), SOON);
     expect(activeIn(bridge)).toBe("teams-1");
   });
 });

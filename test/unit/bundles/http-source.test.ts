@@ -65,3 +65,24 @@ describe("a service that says that it waits for something new", () => {
     source.stop();
   });
 });
+
+describe("a slow answer", () => {
+  it("may take any time, as long as something comes", async () => {
+    await using server = await startBundleServer();
+    server.answer = (_request, response) => {
+      response.writeHead(200);
+      let pieces = 0;
+      const timer = setInterval(() => {
+        response.write("x");
+        if (++pieces < 10) return;
+        clearInterval(timer);
+        response.end();
+      }, 250);
+    };
+    const access = { service: "s", url: new URL(server.url), headers: {} };
+    const source = sourceWith({ access, timeoutMs: 2_000 });
+    const found = await source.look(undefined, new AbortController().signal);
+    expect(found).toBeDefined();
+    source.stop();
+  });
+});
