@@ -38,6 +38,11 @@ function options(persist = true): BridgeOptions {
 
 const FILE = (): string => join(folder, "bundles", "teams%2Fx", "bundle.tar.gz");
 
+/** Told as a boolean: showing the difference between two bundles takes minutes. */
+async function isKept(bytes: Buffer): Promise<boolean> {
+  return bytes.equals(await readFile(FILE()));
+}
+
 function outage(): void {
   server.answer = (request) => request.socket.destroy();
 }
@@ -48,7 +53,7 @@ describe("a bundle that is kept on disk", () => {
       await using first = follow(options());
       await first.started.all;
     }
-    expect(await readFile(FILE())).toEqual(await readFile(TEAMS));
+    expect(await isKept(await readFile(TEAMS))).toBe(true);
     outage();
     const nats = {
       server_url: `nats://127.0.0.1:${await freePort()}`,
@@ -106,7 +111,7 @@ describe("a bundle that is kept on disk", () => {
       expect(second.manager.waiting).toEqual(["teams/x"]);
       server.answer = undefined;
       await vi.waitFor(() => expect(second.manager.waiting).toEqual([]), SOON);
-      await vi.waitFor(async () => expect(await readFile(FILE())).toEqual(whole), SOON);
+      await vi.waitFor(async () => expect(await isKept(whole)).toBe(true), SOON);
     },
   );
 
@@ -117,7 +122,7 @@ describe("a bundle that is kept on disk", () => {
     await vi.waitFor(() => {
       expect(followed.manager.status()["teams/x"]?.code).toBe("bundle_error");
     }, SOON);
-    expect(await readFile(FILE())).toEqual(await readFile(TEAMS));
+    expect(await isKept(await readFile(TEAMS))).toBe(true);
     expect(await readdir(join(folder, "bundles", "teams%2Fx"))).toEqual(["bundle.tar.gz"]);
   });
 
@@ -174,7 +179,7 @@ describe("going back", () => {
       active_from: "rollback",
       active_revision: "teams-1",
     });
-    expect(await readFile(FILE())).toEqual(await readFile(TEAMS));
+    expect(await isKept(await readFile(TEAMS))).toBe(true);
     await expect(followed.manager.rollback()).rejects.toMatchObject({ code: "BUNDLE_NO_PREVIOUS" });
     const { length } = server.requests;
     await vi.waitFor(() => expect(server.requests.length).toBeGreaterThan(length + 1), SOON);

@@ -9,6 +9,8 @@ import { silentLogger } from "../../../src/common/logger.ts";
 import { BridgeError } from "../../../src/errors.ts";
 import { type Bundle, bundleFilesOf } from "../../../src/policy/bundle.ts";
 
+import { revised } from "../../support/pack-bundle.ts";
+
 const TEAMS = "test/policies/roots/teams/bundle.tar.gz";
 
 /** A source that has what the test gives it, and tells how long it was told to wait. */
@@ -94,6 +96,47 @@ describe("a source that fails", () => {
     });
     expect(source.pauses).toHaveLength(most.length);
     expect(isWithin).not.toContain(false);
+  });
+});
+
+describe("a failure", () => {
+  it("is logged as a warning once, and again only when it is another", async () => {
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (_: object, text: string) => void warnings.push(text) };
+    const source = new GivenSource(gone, false);
+    const follower = followerOf(source, { logger });
+    await expect(follower.start()).rejects.toMatchObject({ code: "BUNDLE_DOWNLOAD" });
+    await source.give(gone);
+    await source.give(gone);
+    expect(warnings).toEqual([expect.stringContaining("It is gone")]);
+    await source.give(() => Promise.reject(new BridgeError("BUNDLE_DOWNLOAD", "It is elsewhere.")));
+    await source.give(gone);
+    expect(warnings).toHaveLength(3);
+    expect(follower.status().failures).toBe(5);
+    await follower.stop();
+  });
+});
+
+describe("going back without a name", () => {
+  it("is for the bundle that was activated last, which need not be the one that came last", async () => {
+    const sources = { a: new GivenSource(good), b: new GivenSource(good) };
+    const manager: BundleManager = new BundleManager(
+      (["a", "b"] as const).map((name) =>
+        followerOf(sources[name], { name, onActivated: () => manager.activated(name) }),
+      ),
+    );
+    await manager.start().all;
+    for (const name of ["b", "a"] as const) {
+      const bytes = await revised(TEAMS, `${name}-2`);
+      const load = async () => ({ files: await bundleFilesOf(bytes, name, {}), bytes });
+      await sources[name].give(() => Promise.resolve({ version: "2", load }));
+    }
+    await manager.rollback();
+    expect(manager.status()).toMatchObject({
+      a: { active_revision: "teams-1", active_from: "rollback" },
+      b: { active_revision: "b-2", active_from: "source" },
+    });
+    await manager.stop();
   });
 });
 
