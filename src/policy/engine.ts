@@ -156,9 +156,11 @@ export class PolicyEngine {
   }
 
   /** What the policy has printed, also before it failed. */
-  #show({ prints }: Query, path: string | readonly string[]): void {
+  #show(query: Query, path: string | readonly string[]): void {
+    const texts = query.takePrints();
+    if (texts.length === 0) return;
     const decision = typeof path === "string" ? path : path.join("/");
-    for (const text of prints.take()) this.#options.logger?.info({ print: decision }, text);
+    for (const text of texts) this.#options.logger?.info({ print: decision }, text);
   }
 
   #refuseUnavailable(bucket: string): void {

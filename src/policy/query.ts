@@ -25,13 +25,13 @@ export class Query {
   readonly strict: boolean;
   /** Where builtins that are not deterministic note what they answer; undefined: nowhere. */
   readonly builtinAnswers: BuiltinAnswers | undefined;
-  /** What the evaluation has printed. */
-  readonly prints: Prints = new Prints();
   /** How long its evaluations have taken together, in milliseconds, as far as they were looked at. */
   spentMs = 0;
   readonly #answers = new Map<string, string | undefined>();
-  readonly #outcomes = new Map<string, () => Value>();
-  readonly #unavailable = new Map<string, BridgeError>();
+  // Most decisions need none of these three.
+  #prints: Prints | undefined;
+  #outcomes: Map<string, () => Value> | undefined;
+  #unavailable: Map<string, BridgeError> | undefined;
   readonly #pins = new Map<string, () => void>();
   readonly #asked = new Set<string>();
   #now: bigint | undefined;
@@ -48,12 +48,22 @@ export class Query {
     this.#suspension = undefined;
     this.#failure = undefined;
     this.builtinAnswers?.clear();
-    this.prints.clear();
+    this.#prints?.clear();
   }
 
   /** The evaluation begins again, and prints everything again. */
   again(): void {
-    this.prints.clear();
+    this.#prints?.clear();
+  }
+
+  /** What the evaluation prints. */
+  get prints(): Prints {
+    return (this.#prints ??= new Prints());
+  }
+
+  /** What it has printed, in order; once. */
+  takePrints(): readonly string[] {
+    return this.#prints?.take() ?? [];
   }
 
   /** The time of the whole query, in nanoseconds since 1970. */
@@ -94,11 +104,11 @@ export class Query {
 
   /** Gives what a question was answered, or throws what came of it; undefined where it has not been settled. */
   outcome(question: string): (() => Value) | undefined {
-    return this.#outcomes.get(question);
+    return this.#outcomes?.get(question);
   }
 
   settle(question: string, outcome: () => Value): void {
-    this.#outcomes.set(question, outcome);
+    (this.#outcomes ??= new Map()).set(question, outcome);
   }
 
   /** The buckets that the policy has asked for. */
@@ -119,12 +129,12 @@ export class Query {
 
   /** Notes that a bucket can't be had for this query, and why. */
   giveUp(bucket: string, reason: BridgeError): void {
-    this.#unavailable.set(bucket, reason);
+    (this.#unavailable ??= new Map()).set(bucket, reason);
   }
 
   /** Why a bucket can't be had for this query. */
   unavailable(bucket: string): BridgeError | undefined {
-    return this.#unavailable.get(bucket);
+    return this.#unavailable?.get(bucket);
   }
 
   end(): void {

@@ -1,10 +1,12 @@
 /** The parameters of a URL, as Fastify parses them. */
 export type QueryParameters = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+const NONE: readonly string[] = [];
+
 /** Every value that a parameter was given. */
 export function valuesOf(query: QueryParameters, name: string): readonly string[] {
   const value = query[name];
-  if (value === undefined) return [];
+  if (value === undefined) return NONE;
   return typeof value === "string" ? [value] : value;
 }
 

@@ -6,7 +6,7 @@ import { type Demand, demandOf } from "./least-revisions.ts";
 
 /** A decision that a request asks for. */
 export interface Question {
-  readonly path: readonly string[];
+  readonly path: string | readonly string[];
   /** JSON text; undefined: no input. */
   readonly input: string | undefined;
 }
@@ -28,10 +28,10 @@ export interface Answer {
 export function answer(
   api: DataApi,
   query: QueryParameters,
-  { minRevision, ...question }: DemandingQuestion,
+  question: DemandingQuestion,
   context: LogContext | undefined,
 ): Promise<Answer> {
-  const demand = demandOf(query, minRevision);
+  const demand = demandOf(query, question.minRevision);
   const make = (): Promise<Answer> => answerNow(api, query, question, context);
   return demand === undefined ? make() : whenReached(api, demand, make);
 }
@@ -96,12 +96,10 @@ export function extraFields(
   if (facts !== undefined && flag(query, "provenance")) {
     fields.push(`"provenance":${JSON.stringify(provenance(api, facts))}`);
   }
-  const warnings = [
-    ...(inputMissing ? ["'input' key missing from the request"] : []),
-    ...(wantsExplanation(query)
-      ? ["explain is not available: policies in WebAssembly can't be traced"]
-      : []),
-  ];
+  const warnings: string[] = [];
+  if (inputMissing) warnings.push("'input' key missing from the request");
+  if (wantsExplanation(query))
+    warnings.push("explain is not available: policies in WebAssembly can't be traced");
   if (warnings.length > 0) {
     const message = warnings.join("; ");
     fields.push(`"warning":${JSON.stringify({ code: "api_usage_warning", message })}`);

@@ -9,21 +9,25 @@ import { jsonOfYaml, MAX_YAML_LENGTH } from "./yaml-body.ts";
 
 /**
  * The JSON text of a request's body, checked; undefined where there is none. Unpacked bodies are bounded like
- * those that come plain. Throws `INPUT_INVALID` or a `RequestError`.
+ * those that come plain. Throws, or rejects with, `INPUT_INVALID` or a `RequestError`.
  */
-export async function bodyText(
-  request: FastifyRequest,
+export function bodyText(
+  { body, headers }: FastifyRequest,
   maxBytes: number,
-): Promise<string | undefined> {
-  const { body } = request;
+): string | undefined | Promise<string | undefined> {
   if (!Buffer.isBuffer(body)) return undefined;
-  const encoding = request.headers["content-encoding"];
-  const bytes = encoding === undefined ? body : await unpacked(body, encoding, maxBytes);
+  const { "content-encoding": encoding, "content-type": type } = headers;
+  return encoding === undefined
+    ? textOf(body, type)
+    : unpacked(body, encoding, maxBytes).then((bytes) => textOf(bytes, type));
+}
+
+function textOf(bytes: Buffer, contentType: string | undefined): string | undefined {
   if (bytes.length === 0) return undefined;
   // Nearly all bodies: one look at the bytes, which are the text then, and JSON whatever the content type says.
   if (isPlainJson(bytes)) return bytes.toString("latin1");
   const text = utf8(bytes);
-  if (!(request.headers["content-type"]?.includes("yaml") ?? false)) {
+  if (!(contentType?.includes("yaml") ?? false)) {
     return jsonOf(text, "The request body");
   }
   // JSON is YAML too, and read much faster as what it is.

@@ -13,18 +13,18 @@ export interface DataApi {
   readonly gzip: Gzip;
   /** What the decision log shows of a request; undefined where decisions are not logged. */
   readonly logContext: ((request: FastifyRequest) => LogContext) | undefined;
-  /** The request's body as JSON text, checked; undefined where there is none. */
-  body(request: FastifyRequest): Promise<string | undefined>;
+  /** The request's body as JSON text, checked; undefined where there is none. Throws, or rejects. */
+  body(request: FastifyRequest): string | undefined | Promise<string | undefined>;
 }
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
 /** Whoever asks for a body a second time (authorization does first) gets the same text, which takes the bytes' place. */
 export function bodyReader(maxBodyBytes: number): DataApi["body"] {
-  return async (request) => {
+  return (request) => {
     if (typeof request.body === "string") return request.body;
-    const text = await bodyText(request, maxBodyBytes);
-    request.body = text;
-    return text;
+    const text = bodyText(request, maxBodyBytes);
+    if (!(text instanceof Promise)) return (request.body = text);
+    return text.then((unpacked) => (request.body = unpacked));
   };
 }

@@ -1,21 +1,21 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isObjectText, objectFields } from "../../common/json-text.ts";
 import { BridgeError } from "../../errors.ts";
 import { type QueryParameters, valuesOf } from "../query-flags.ts";
 import { answer, extraFields, type DemandingQuestion } from "./answer.ts";
 import { jsonOf } from "./body.ts";
 import type { DataApi, Handler } from "./context.ts";
-import { dataPath } from "./paths.ts";
+import { dataPath, plainPath } from "./paths.ts";
 import { sendJson } from "./send.ts";
 
 /** OPA's data API: `GET` and `POST /v1/data/<path>`. */
 export function dataRoutes(app: FastifyInstance, api: DataApi): void {
   /** Answers with the document that `read` finds the request to ask for. */
   const handler =
-    (read: (request: Parameters<Handler>[0], path: string[]) => Asked | Promise<Asked>): Handler =>
+    (read: (request: FastifyRequest, path: Path) => Asked | Promise<Asked>): Handler =>
     async (request, reply) => {
       const startedMs = performance.now();
-      const asked = await read(request, dataPath(request, 2));
+      const asked = await read(request, plainPath(request, 2) ?? dataPath(request, 2));
       const parseMs = performance.now() - startedMs;
       const query = request.query as QueryParameters;
       const made = await answer(api, query, asked, api.logContext?.(request));
@@ -31,7 +31,10 @@ export function dataRoutes(app: FastifyInstance, api: DataApi): void {
     const input = text === undefined ? undefined : jsonOf(text, "The query parameter input");
     return { path, input, inputMissing: false };
   });
-  const post = handler(async (request, path) => ({ path, ...askedIn(await api.body(request)) }));
+  const post = handler((request, path) => {
+    const body = api.body(request);
+    return body instanceof Promise ? body.then((json) => askedIn(path, json)) : askedIn(path, body);
+  });
 
   for (const url of ["/v1/data", "/v1/data/*"]) {
     app.get(url, { exposeHeadRoute: false }, get);
@@ -39,12 +42,14 @@ export function dataRoutes(app: FastifyInstance, api: DataApi): void {
   }
 }
 
+type Path = DemandingQuestion["path"];
+
 interface Asked extends DemandingQuestion {
   readonly inputMissing: boolean;
 }
 
-function askedIn(json: string | undefined): Omit<Asked, "path"> {
-  if (json === undefined || json === "null") return { input: undefined, inputMissing: true };
+function askedIn(path: Path, json: string | undefined): Asked {
+  if (json === undefined || json === "null") return { path, input: undefined, inputMissing: true };
   if (!isObjectText(json)) {
     throw new BridgeError(
       "INPUT_INVALID",
@@ -53,5 +58,10 @@ function askedIn(json: string | undefined): Omit<Asked, "path"> {
   }
   const fields = objectFields(json);
   const input = fields.get("input");
-  return { input, inputMissing: input === undefined, minRevision: fields.get("min_revision") };
+  return {
+    path,
+    input,
+    inputMissing: input === undefined,
+    minRevision: fields.get("min_revision"),
+  };
 }

@@ -18,19 +18,19 @@ const gzipText = promisify(gzipCallback) as (
 ) => Promise<Buffer>;
 
 /** Sends a JSON text: indented where `pretty` asks for it, packed where the client takes that and it is worth it. */
-export async function sendJson(
+export function sendJson(
   request: FastifyRequest,
   reply: FastifyReply,
   json: string,
   { minLength, level }: Gzip,
-): Promise<FastifyReply> {
+): FastifyReply | Promise<FastifyReply> {
   const body = flag(request.query as QueryParameters, "pretty") ? indentJson(json) : json;
   reply.header("content-type", "application/json");
   if (body.length < minLength || !takesGzip(request.headers["accept-encoding"])) {
     return reply.send(body);
   }
   reply.header("content-encoding", "gzip").header("vary", "accept-encoding");
-  return reply.send(await gzipText(body, { level }));
+  return gzipText(body, { level }).then((packed) => reply.send(packed));
 }
 
 function takesGzip(header: string | string[] | undefined): boolean {
