@@ -56,8 +56,12 @@ export interface BucketSink {
   opened(info: BucketInfo): void;
   /** A key has a value, or none any more. */
   entry(entry: BucketEntry): void;
-  /** Every key that the bucket had when the stream was opened has been handed over, at this revision or later. */
-  loaded(revision: number): void;
+  /**
+   * Every key that the bucket had when the stream was opened has been handed over, at this revision or later. That
+   * this was all there is was true at some time since `ageMs` ago, in milliseconds (default 0): the server's answer
+   * may have been long on its way, with newer entries behind it.
+   */
+  loaded(revision: number, ageMs?: number): void;
   /** The server has nothing more to deliver: what has been heard is all there is up to this revision, as of now. */
   current(revision: number): void;
   /** There was a gap, or the stream is gone. To go on, open another stream, which begins with a snapshot. */

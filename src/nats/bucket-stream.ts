@@ -59,6 +59,8 @@ export class BucketStream implements BucketRun {
   #ended = false;
   #delivered = 0;
   #revision = 0;
+  /** When the last question about the bucket was asked that has been answered, by `performance.now()`. */
+  #askedAt = 0;
   /** Until the snapshot has ended. */
   #snapshot: SnapshotEnd | undefined;
   /** Until the consumer is past what it may deliver twice. */
@@ -179,8 +181,13 @@ export class BucketStream implements BucketRun {
     return listed && max_msgs_per_subject !== 1 ? DeliverPolicy.LastPerSubject : DeliverPolicy.All;
   }
 
-  #info(): Promise<StreamInfo> {
-    return askAgain(() => this.#manager!.streams.info(`KV_${this.#bucket}`));
+  async #info(): Promise<StreamInfo> {
+    const { askedAt, info } = await askAgain(async () => {
+      const askedAt = performance.now();
+      return { askedAt, info: await this.#manager!.streams.info(`KV_${this.#bucket}`) };
+    });
+    this.#askedAt = askedAt;
+    return info;
   }
 
   async #lastSequence(): Promise<number> {
@@ -194,7 +201,7 @@ export class BucketStream implements BucketRun {
   #finishSnapshot(revision: number): void {
     if (this.#ended) return;
     this.#snapshot = undefined;
-    this.#sink.loaded(revision);
+    this.#sink.loaded(revision, performance.now() - this.#askedAt);
   }
 
   /** Whatever is thrown in here would end the reading of the whole connection. */

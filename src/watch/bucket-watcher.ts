@@ -11,7 +11,7 @@ import { listen, type Listening, type RepairCause } from "./listen.ts";
 import type { Load } from "./load.ts";
 import { Repairs } from "./repair.ts";
 import { Resync } from "./resync.ts";
-import { type StalenessRule, StalenessWatch } from "./staleness.ts";
+import { hides, type StalenessRule, StalenessWatch } from "./staleness.ts";
 import {
   differenceError,
   followError,
@@ -256,9 +256,15 @@ export class BucketWatcher {
           this.#expiry.check();
         }
       },
-      loaded: (revision) => {
+      loaded: (revision, ageMs) => {
         heard.reached(revision);
-        this.#currency.renew();
+        this.#currency.renew(ageMs);
+        if (this.#currency.stale && hides(this.#options.staleness)) {
+          throw differenceError(
+            this.bucket,
+            "the server's answer took longer than its copy may be old",
+          );
+        }
         this.#loadMs = this.#clock.now() - openedAt;
         this.#writer.loaded(load, revision);
         this.#expiry.follow(heard);
@@ -276,7 +282,7 @@ export class BucketWatcher {
   #grewStale({ onStale }: StalenessRule): void {
     const reason = staleError(this.bucket, this.ageMs, onStale);
     this.#logger.warn({ bucket: this.bucket, onStale }, reason.message);
-    if (!this.visible || onStale === "serve" || onStale === "flag") return;
+    if (!this.visible || !hides({ onStale })) return;
     this.#state = "hidden";
     this.#expiry.stop();
     this.#hiding = this.#writer.unmount().finally(() => (this.#hiding = undefined));

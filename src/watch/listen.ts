@@ -16,7 +16,7 @@ export interface Listener {
   opened(info: BucketInfo): void;
   /** `live`: not of the snapshot, but after it. */
   entry(entry: BucketEntry, live: boolean): void;
-  loaded(revision: number): void;
+  loaded(revision: number, ageMs: number): void;
   current(revision: number): void;
 }
 
@@ -81,10 +81,10 @@ export function listen(
   const sink: BucketSink = {
     opened: (info) => hear(() => listener.opened(info)),
     entry: (entry) => hear(() => listener.entry(entry, loadedAt !== undefined)),
-    loaded: (revision) =>
+    loaded: (revision, ageMs = 0) =>
       hear(() => {
         loadedAt = clock.now();
-        listener.loaded(revision);
+        listener.loaded(revision, ageMs);
       }),
     current: (revision) => hear(() => listener.current(revision)),
     ended: end,

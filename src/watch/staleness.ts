@@ -30,6 +30,11 @@ export function stalenessOf(
   );
 }
 
+/** Whether policies must not see what is over its budget. */
+export function hides(rule: Pick<StalenessRule, "onStale"> | undefined): boolean {
+  return rule?.onStale === "hide" || rule?.onStale === "unavailable";
+}
+
 /** Tells when a copy's age goes over its budget, by a timer, and when it is current again. */
 export class StalenessWatch {
   readonly #clock: Clock;
@@ -59,12 +64,13 @@ export class StalenessWatch {
     return this.#stale;
   }
 
-  /** The copy is current, as of now. */
-  renew(): void {
-    this.#currentAt = this.#clock.now();
-    this.#stale = false;
+  /** The copy is current, as of so many milliseconds ago, which may be over its budget. */
+  renew(agoMs = 0): void {
+    this.#currentAt = Math.max(this.#currentAt, this.#clock.now() - agoMs);
     const rule = this.#rule;
-    if (this.#cancel === undefined && rule !== undefined) this.#wait(rule, rule.maxStalenessMs);
+    if (rule === undefined) return;
+    this.#stale = this.ageMs > rule.maxStalenessMs;
+    if (this.#cancel === undefined) this.#wait(rule, Math.max(0, rule.maxStalenessMs - this.ageMs));
   }
 
   stop(): void {

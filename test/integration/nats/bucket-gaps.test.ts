@@ -144,6 +144,18 @@ describe("a network that fails", () => {
     expect(far.state).toBe("connected");
   });
 
+  test("C5 (slow) makes a snapshot as old as the answer that ends it", async () => {
+    await using proxy = await startTcpProxy(server.port);
+    await using far = await connectedLink(proxy.url);
+    proxy.delay(400);
+    const sink = await loaded("late", far);
+    expect(sink.loadedAgeMs).toBeGreaterThanOrEqual(790);
+    sink.run.stop();
+    const near = await loaded("near", link);
+    expect(near.loadedAgeMs).toBeLessThan(sink.loadedAgeMs!);
+    near.run.stop();
+  });
+
   test("C1 (slow) is no gap", async () => {
     await using proxy = await startTcpProxy(server.port);
     await using far = await connectedLink(proxy.url);

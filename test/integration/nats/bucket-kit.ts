@@ -32,6 +32,8 @@ export class RecordingSink implements BucketSink {
   readonly map: Map<string, string> = new Map<string, string>();
   entries: HeardEntry[] = [];
   count = 0;
+  /** How old `loaded` was when it came. */
+  loadedAgeMs: number | undefined;
   /** The map at `loaded`. */
   snapshot: ReadonlyMap<string, string> | undefined;
   readonly #recordAll: boolean;
@@ -57,8 +59,9 @@ export class RecordingSink implements BucketSink {
     else this.map.set(entry.key, text);
   }
 
-  loaded(revision: number): void {
+  loaded(revision: number, ageMs = 0): void {
     this.calls.push("loaded");
+    this.loadedAgeMs = ageMs;
     this.snapshot = new Map(this.map);
     this.loading.resolve(revision);
   }

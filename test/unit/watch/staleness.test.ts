@@ -82,6 +82,46 @@ describe("C5 a staleness budget", () => {
     },
   );
 
+  it.each(["hide", "unavailable"] as const)(
+    "C5 (%s) a load whose end was told too late never comes into sight, the next one does",
+    async (onStale) => {
+      const { watcher, store, source, clock } = makeWatcher({ staleness: { ...RULE, onStale } });
+      const started = watcher.start();
+      const late = source.last();
+      // As after a network that held everything back: what has changed since comes right behind.
+      late.opened().put("a", "old").loaded(1, 10_001);
+      late.put("a", "new", 2);
+      await settled();
+      expect([store.version, late.stopped]).toEqual([0, true]);
+      clock.advance(5_000);
+      await settled();
+      expect(source.last()).not.toBe(late);
+      source.last().opened().put("a", "new", 2).loaded(2, 9_000);
+      await started;
+      expect(documentOf(store, "b")).toEqual({ a: "new" });
+      expect(watcher.status()).toMatchObject({ state: "live", stale: false, ageMs: 9_000 });
+      clock.advance(1_000);
+      await settled();
+      expect(watcher.state).toBe("hidden");
+      await watcher.stop();
+    },
+  );
+
+  it.each(["serve", "flag"] as const)(
+    "C5 (%s) a load whose end was told too late is in sight, and old",
+    async (onStale) => {
+      const { watcher, store, source } = makeWatcher({ staleness: { ...RULE, onStale } });
+      const started = watcher.start();
+      source.last().opened().put("a", 1).loaded(1, 10_001);
+      await started;
+      expect(documentOf(store, "b")).toEqual({ a: 1 });
+      expect(watcher.status()).toMatchObject({ state: "live", stale: true, ageMs: 10_001 });
+      source.last().current();
+      expect(watcher.status()).toMatchObject({ state: "live", stale: false, ageMs: 0 });
+      await watcher.stop();
+    },
+  );
+
   it("C5 a load that takes longer to be shown than the budget allows is hidden right after", async () => {
     const { watcher, store, source, clock } = makeWatcher({
       staleness: { ...RULE, onStale: "hide" },

@@ -70,8 +70,8 @@ export class FakeRun implements BucketRun {
     return this.#entry(key, "delete", new Uint8Array(), revision);
   }
 
-  loaded(revision: number = this.#revision): this {
-    if (!this.stopped) this.#sink.loaded(revision);
+  loaded(revision: number = this.#revision, ageMs?: number): this {
+    if (!this.stopped) this.#sink.loaded(revision, ageMs);
     return this;
   }
 
