@@ -31,7 +31,8 @@ async function onTerminal(
   command: string,
   enough?: RegExp,
 ): Promise<{ code: number; text: string }> {
-  const line = `"${process.execPath}" dist/cli/main.js ${command}`;
+  // Without exec, a shell of some kinds (dash) stays in between, and dies of the Ctrl-C with a code of its own.
+  const line = `exec "${process.execPath}" dist/cli/main.js ${command}`;
   const child = spawn("script", ["-qec", line, "/dev/null"], {
     cwd: ROOT,
     stdio: ["pipe", "pipe", "inherit"],
