@@ -88,11 +88,11 @@ export function growth(samples: readonly Sample[]): Growth {
   return { faults, bytesPerFault, memories };
 }
 
-/** The growth of processes that did the same kind of work: in the middle of theirs, the lower of two. */
+/** The growth of processes that did the same kind of work: in the middle of theirs. */
 export function commonGrowth(processes: readonly Growth[]): Omit<Growth, "faults"> {
   const told = processes.filter(({ faults }) => faults > 0);
   const middle = (of: (growth: Growth) => number): number =>
-    told.map(of).toSorted((a, b) => a - b)[Math.floor((told.length - 1) / 2)] ?? 0;
+    told.map(of).toSorted((a, b) => a - b)[Math.floor(told.length / 2)] ?? 0;
   return { bytesPerFault: middle((g) => g.bytesPerFault), memories: middle((g) => g.memories) };
 }
 
