@@ -11,7 +11,7 @@ import { listen, type Listening, type RepairCause } from "./listen.ts";
 import type { Load } from "./load.ts";
 import { Repairs } from "./repair.ts";
 import { Resync } from "./resync.ts";
-import { hides, type StalenessRule, StalenessWatch } from "./staleness.ts";
+import { type StalenessRule, StalenessWatch } from "./staleness.ts";
 import {
   differenceError,
   followError,
@@ -22,6 +22,8 @@ import {
 } from "./stream-end.ts";
 import type { BucketWatcherOptions } from "./watcher-options.ts";
 import { type BucketWatcherStatus, type WatcherState, watcherStatus } from "./watcher-status.ts";
+
+const LATE = "the server's answer took longer than its copy may be old";
 
 /**
  * Keeps one bucket in the store: loads it, makes it visible in one transaction, follows it live, and makes it
@@ -259,12 +261,7 @@ export class BucketWatcher {
       loaded: (revision, ageMs) => {
         heard.reached(revision);
         this.#currency.renew(ageMs);
-        if (this.#currency.stale && hides(this.#options.staleness)) {
-          throw differenceError(
-            this.bucket,
-            "the server's answer took longer than its copy may be old",
-          );
-        }
+        if (this.#currency.hidden) throw differenceError(this.bucket, LATE);
         this.#loadMs = this.#clock.now() - openedAt;
         this.#writer.loaded(load, revision);
         this.#expiry.follow(heard);
@@ -282,7 +279,7 @@ export class BucketWatcher {
   #grewStale({ onStale }: StalenessRule): void {
     const reason = staleError(this.bucket, this.ageMs, onStale);
     this.#logger.warn({ bucket: this.bucket, onStale }, reason.message);
-    if (!this.visible || !hides({ onStale })) return;
+    if (!this.visible || !this.#currency.hidden) return;
     this.#state = "hidden";
     this.#expiry.stop();
     this.#hiding = this.#writer.unmount().finally(() => (this.#hiding = undefined));

@@ -30,11 +30,6 @@ export function stalenessOf(
   );
 }
 
-/** Whether policies must not see what is over its budget. */
-export function hides(rule: Pick<StalenessRule, "onStale"> | undefined): boolean {
-  return rule?.onStale === "hide" || rule?.onStale === "unavailable";
-}
-
 /** Tells when a copy's age goes over its budget, by a timer, and when it is current again. */
 export class StalenessWatch {
   readonly #clock: Clock;
@@ -62,6 +57,12 @@ export class StalenessWatch {
 
   get stale(): boolean {
     return this.#stale;
+  }
+
+  /** Whether policies must not see it: it is stale, and its rule says so. */
+  get hidden(): boolean {
+    const onStale = this.#rule?.onStale;
+    return this.#stale && (onStale === "hide" || onStale === "unavailable");
   }
 
   /** The copy is current, as of so many milliseconds ago, which may be over its budget. */
