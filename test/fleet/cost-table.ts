@@ -1,3 +1,6 @@
+/** For how long after a load its requests are counted with it, in seconds. */
+export const COUNTED_S = 7;
+
 /** What the servers of a cluster spend, all of them together, in seconds of processor time. */
 export interface ServerCosts {
   /** In each second, with no stream. */
@@ -58,7 +61,7 @@ export interface Costs {
   readonly bridge: BridgeCosts;
   readonly wire: WireCosts;
   readonly peak: PeakCosts;
-  /** JetStream requests for each stream opened, the audit that follows it included. */
+  /** JetStream requests for each stream opened, with the audits of its first {@link COUNTED_S}. */
   readonly requestsPerOpen: number;
   /** Processor time of the servers for one question about a bucket, in seconds. */
   readonly request: number;

@@ -1,7 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { makeBucket, Updates } from "./buckets.ts";
 import { type FleetCluster, startFleetCluster } from "./cluster.ts";
-import type { BridgeCosts, Costs, ServerCosts, WireCosts } from "./cost-table.ts";
+import {
+  type BridgeCosts,
+  type Costs,
+  COUNTED_S,
+  type ServerCosts,
+  type WireCosts,
+} from "./cost-table.ts";
 import { startCrowd } from "./crowd.ts";
 import { lose } from "./elections.ts";
 import { line, plane, sum } from "./fit.ts";
@@ -140,7 +146,7 @@ async function reloading(cluster: FleetCluster, workers: readonly Worker[]): Pro
   for (let turn = 0; turn < TURNS; turn++) {
     const end = await begin(cluster, workers);
     await reloadAll(workers);
-    await delay(FORGOTTEN_MS);
+    await delay(COUNTED_S * 1_000);
     windows.push(await end());
   }
   return joined(windows);

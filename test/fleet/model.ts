@@ -2,6 +2,23 @@ import type { Costs, ServerCosts } from "./cost-table.ts";
 
 /** How often a bridge asks about each bucket, in seconds: `refresh_interval`. */
 export const AUDIT_S = 30;
+/** After a load it asks sooner, and each time waits twice as long: src/watch/auditor.ts. */
+const FIRST_AUDIT_S = 1;
+/** The first audit comes at a moment of chance; the answer is for so many of them, evenly spread. */
+const MOMENTS = 100;
+
+/** How often, on average, a bridge has audited a bucket so many seconds after its load. */
+export function auditsWithin(seconds: number): number {
+  let audits = 0;
+  for (let moment = 0.5; moment < MOMENTS; moment++) {
+    let interval = FIRST_AUDIT_S;
+    for (let at = (moment / MOMENTS) * interval; at <= seconds; at += interval) {
+      audits++;
+      interval = Math.min(interval * 2, AUDIT_S);
+    }
+  }
+  return audits / MOMENTS;
+}
 
 /** A fleet in which every bridge watches every bucket. */
 export interface Fleet {

@@ -1,6 +1,6 @@
-import type { Costs, ServerCosts } from "./cost-table.ts";
+import { COUNTED_S, type Costs, type ServerCosts } from "./cost-table.ts";
 import { sum } from "./fit.ts";
-import { steadyLoad } from "./model.ts";
+import { auditsWithin, steadyLoad } from "./model.ts";
 import { SMALL, type Seen, type SmallRun } from "./small-run.ts";
 import { simulateLoss, type StormResult } from "./storm.ts";
 
@@ -40,8 +40,8 @@ export function compare(costs: Costs, run: SmallRun, cores: number): Comparison[
       "loss",
       {
         bytes: still.bytes + storm.bytes,
-        // The audit after a load is counted with it, and the next one comes after the end.
-        requests: still.requests * (1 - storm.reloads / PAIRS) + storm.requests,
+        // Who loads again begins anew with its audits.
+        requests: still.requests * (1 - storm.reloads / PAIRS) + storm.requests + storm.audits,
         serverCpu: still.serverCpu + storm.serverCpu,
         bridgeCpu: still.bridgeCpu + storm.bridgeCpu,
       },
@@ -55,6 +55,11 @@ export function compare(costs: Costs, run: SmallRun, cores: number): Comparison[
     },
     { what: "loss: all are current", unit: "s", predicted: storm.all, measured: at(loss.times, 1) },
   ];
+}
+
+/** Those that are not counted with the load, so many seconds after it. */
+function auditsLater(seconds: number): number {
+  return Math.max(0, auditsWithin(seconds) - auditsWithin(COUNTED_S));
 }
 
 /** By when so large a part of them is over. */
@@ -71,7 +76,7 @@ type Sums = Pick<Seen, "bytes" | "requests" | "serverCpu" | "bridgeCpu">;
 function background(
   costs: Costs,
   servers: ServerCosts,
-  { seconds, updates }: Seen,
+  { seconds, updates, sinceLoad }: Seen,
   away = 0,
 ): Sums {
   const rate = updates / seconds / SMALL.buckets;
@@ -79,7 +84,7 @@ function background(
   const missed = away * rate;
   return {
     bytes: load.bytes * seconds - missed * costs.wire.update,
-    requests: load.requests * seconds,
+    requests: PAIRS * (auditsWithin(sinceLoad + seconds) - auditsWithin(sinceLoad)),
     serverCpu: load.serverCpu * seconds - missed * servers.delivery,
     bridgeCpu: load.bridgeCpu * seconds - missed * costs.bridge.update,
   };
@@ -118,7 +123,7 @@ function expected(
   costs: Costs,
   run: SmallRun,
   cores: number,
-): Omit<StormResult, "times"> & { half: number; all: number; away: number } {
+): Omit<StormResult, "times"> & { half: number; all: number; away: number; audits: number } {
   const storms = Array.from({ length: SEEDS }, (_, seed) =>
     simulateLoss(costs, run.layout, {
       lost: run.lost,
@@ -143,5 +148,6 @@ function expected(
     half: mean(({ times }) => at(times, 0.5)),
     all: mean(({ times }) => at(times, 1)),
     away: mean(({ times }) => sum(times)),
+    audits: mean(({ times }) => sum(times.map((time) => auditsLater(run.loss.seconds - time)))),
   };
 }

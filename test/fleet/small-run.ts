@@ -9,8 +9,7 @@ import { Worker } from "./worker-process.ts";
 import type { Sample } from "./worker.ts";
 
 export const SMALL = { bridges: 12, buckets: 4, keys: 2_000, updates: 10 };
-/** As long as from one audit to the next, so that each pair has one. */
-export const STEADY_S = 30;
+const STEADY_S = 30;
 /** After the loss of a node; far more than it takes until all is current. */
 export const LOSS_S = 25;
 const SETTLE_MS = 7_000;
@@ -33,6 +32,8 @@ export interface SmallRun {
 
 export interface Seen {
   readonly seconds: number;
+  /** How long before its beginning all buckets had been loaded, in seconds. */
+  readonly sinceLoad: number;
   /** Updates that the cluster took. */
   readonly updates: number;
   readonly bytes: number;
@@ -59,6 +60,7 @@ export async function smallRun(say: (what: string) => void): Promise<SmallRun> {
     updates.begin();
     await delay(1_000);
     say("small run: steady");
+    const sinceLoad = await lastLoadOf(workers);
     const steady = await windowOf(cluster, workers, STEADY_S * 1_000, updates);
     const placement = await cluster.placement(buckets);
     const victim = victimOf(cluster, placement);
@@ -68,7 +70,7 @@ export async function smallRun(say: (what: string) => void): Promise<SmallRun> {
     return {
       layout: layoutOf(cluster, placement, buckets, workers),
       lost: cluster.names.indexOf(victim),
-      steady: seen(steady),
+      steady: { ...seen(steady), sinceLoad },
       ...loss,
     };
   } finally {
@@ -94,6 +96,7 @@ async function lossOf(
   updates: Updates,
 ): Promise<Pick<SmallRun, "elections" | "metaElection" | "loss">> {
   const before = await Promise.all(workers.map((worker) => worker.sample()));
+  const sinceLoad = await lastLoadOf(workers);
   const taken = updates.total;
   const { killedAt, over } = await lose(cluster, victim, buckets, leaders, meta);
   const end = await begin(cluster, []);
@@ -107,8 +110,21 @@ async function lossOf(
   return {
     elections: elections.streams,
     metaElection: elections.meta,
-    loss: { ...seen(window), opened: total(window, "opened"), reloads: times.length, times },
+    loss: {
+      ...seen(window),
+      sinceLoad,
+      opened: total(window, "opened"),
+      reloads: times.length,
+      times,
+    },
   };
+}
+
+/** How long ago the last bucket was loaded, in seconds. */
+async function lastLoadOf(workers: readonly Worker[]): Promise<number> {
+  const samples = await Promise.all(workers.map((worker) => worker.sample()));
+  const times = samples.flatMap(({ loads }) => loads.map(({ at }) => at));
+  return (Date.now() - Math.max(...times)) / 1_000;
 }
 
 /** The last load of each pair: those before it were not the end of it. */
@@ -126,7 +142,7 @@ function seen(window: {
   requests: number;
   updates: number;
   workers: readonly Used[];
-}): Seen {
+}): Omit<Seen, "sinceLoad"> {
   return {
     seconds: window.seconds,
     updates: window.updates,

@@ -3,12 +3,14 @@ import type { Costs } from "./cost-table.ts";
 import type { FleetLayout } from "./fleet-of.ts";
 import { Agenda, Station } from "./station.ts";
 
-// As the bridge has them: src/nats/bucket-stream.ts, ask-again.ts, src/watch/retry.ts, probe.ts.
+// As the bridge has them: src/nats/bucket-stream.ts, ask-again.ts, follow-consumer.ts, src/watch/retry.ts, probe.ts.
 const STAGGER_S = 0.2;
 const SILENCE_S = 3;
 const TICK_S = 0.25;
 const ASK_AGAIN_S = 1;
 const TIMEOUT_S = 5;
+/** How long each request for a consumer is waited for. */
+const PATIENCE_S = [1, 2, TIMEOUT_S];
 const PROBE_S = 1;
 /** For so long after its last word the leader takes a node that is lost for one that is there. */
 const LIVE_WINDOW_S = 3;
@@ -145,7 +147,7 @@ class Storm {
     this.#agenda.at(answered, () => this.#create(bridge, home, bucket, leave));
   }
 
-  #create(bridge: number, home: number, bucket: number, leave: () => void): void {
+  #create(bridge: number, home: number, bucket: number, leave: () => void, attempt = 0): void {
     const { now } = this.#agenda;
     const { lost, metaElection, roundTrip } = this.#options;
     const leaderless = this.#layout.meta === lost && now < metaElection;
@@ -153,12 +155,17 @@ class Storm {
     const choice = this.#random.int(0, nodes - 1);
     const node = nodes === this.#layout.nodes ? choice : this.#left[choice]!;
     const made = leaderless ? Infinity : this.#meta.serve(now, this.#costs.createWall) + roundTrip;
+    const until = now + PATIENCE_S[attempt]!;
     // Nobody answers for a consumer on a node that is lost.
-    if (leaderless || node === lost || made > now + TIMEOUT_S) {
+    if (leaderless || node === lost || made > until) {
       this.#requests++;
-      this.#agenda.at(now + TIMEOUT_S, () => {
+      this.#agenda.at(until, () => {
+        if (attempt + 1 < PATIENCE_S.length) {
+          this.#create(bridge, home, bucket, leave, attempt + 1);
+          return;
+        }
         leave();
-        this.#askUntilAnswered(bridge, home, bucket, this.#agenda.now);
+        this.#askUntilAnswered(bridge, home, bucket, until);
       });
       return;
     }

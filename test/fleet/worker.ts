@@ -98,8 +98,8 @@ async function start({
                 sink.entry(entry);
               },
               current: (revision) => sink.current(revision),
-              loaded: (revision) => {
-                sink.loaded(revision);
+              loaded: (revision, ageMs) => {
+                sink.loaded(revision, ageMs);
                 if (!follows) return;
                 loads.push({ bucket, at: Date.now() });
                 behind.delete(bucket);

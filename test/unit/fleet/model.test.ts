@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   AUDIT_S,
+  auditsWithin,
   bucketsAt,
   capacityFor,
   keysIn,
@@ -58,5 +59,14 @@ describe("the capacity of one bridge", () => {
     const spent = costs.bridge.idle + 100 * costs.bridge.bucket + updates * costs.peak.update;
     expect(spent).toBeCloseTo(share);
     expect(updatesAt(costs, share, 200)).toBeLessThan(updates);
+  });
+});
+
+describe("the audits after a load", () => {
+  it("come after one second at the latest, then each after twice the time, up to the interval", () => {
+    // On average after 0.5, 2.5, 6.5, 14.5, 30.5 and 60.5 s.
+    const seconds = [0, 1, 3, 7, 15, 31, 61, 91];
+    expect(seconds.map(auditsWithin)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(auditsWithin(0.5)).toBeCloseTo(0.5);
   });
 });
