@@ -30,6 +30,7 @@ import { feedRoutes } from "./feed-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { isLoopback, limitSockets, socketOptions } from "./sockets.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
+import { originForm } from "./request-target.ts";
 import { handleByTurns } from "./turns.ts";
 import { unknownRoutes } from "./unknown-routes.ts";
 import { unsupportedRoutes } from "./unsupported-routes.ts";
@@ -130,6 +131,7 @@ export function buildApp(
     ...socketOptions(limits, access.tls),
     bodyLimit: maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
+    rewriteUrl: ({ url }) => originForm(url!),
     routerOptions: {
       // A trailing slash means nothing, as in OPA.
       ignoreTrailingSlash: true,

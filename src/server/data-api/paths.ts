@@ -12,10 +12,10 @@ export function plainPath(request: FastifyRequest, skip: number): string | undef
   let start = 0;
   for (let count = 0; count <= skip; count++) start = url.indexOf("/", start) + 1;
   const path = url.slice(start, end);
-  return start === 0 ||
-    start >= end ||
+  return start >= end ||
     path.includes("%") ||
     path.includes("//") ||
+    path.startsWith("/") ||
     path.endsWith("/")
     ? undefined
     : path;
