@@ -23,6 +23,7 @@ import type { BucketRun, BucketSink, GapCause, OpenOptions } from "./bucket-sour
 import type { NatsLink } from "./connection.ts";
 import { bucketError, flowControlError } from "./errors.ts";
 import { followingConsumer, HEARTBEAT_MS } from "./follow-consumer.ts";
+import { KeyPrefix } from "./key-prefix.ts";
 import { Overlap } from "./overlap.ts";
 import { SnapshotEnd } from "./snapshot-end.ts";
 import type { WireMessage } from "./wire/frame-scanner.ts";
@@ -52,8 +53,7 @@ export class BucketStream implements BucketRun {
   #manager: JetStreamManager | undefined;
   #subscription: Subscription | undefined;
   #untap: (() => void) | undefined;
-  /** Before the key in each subject; empty until it is known. */
-  #prefix = "";
+  #prefix = new KeyPrefix(undefined);
   #incarnation = "";
   #expiry: Expiry = () => Infinity;
   #ended = false;
@@ -135,14 +135,14 @@ export class BucketStream implements BucketRun {
 
   async #consume({ config, state }: StreamInfo): Promise<void> {
     // A mirror keeps the subjects of what it mirrors, which may be a mirror itself: its first message tells.
-    const name = config.mirror === undefined ? this.#bucket : "*";
-    if (name !== "*") this.#prefix = `$KV.${name}.`;
+    const name = config.mirror === undefined ? this.#bucket : undefined;
+    this.#prefix = new KeyPrefix(name);
     this.#overlap = new Overlap(state.last_seq);
     const consumer = await followingConsumer(
       this.#connection!,
       {
         stream: `KV_${this.#bucket}`,
-        filter: `$KV.${name}.>`,
+        filter: `$KV.${name ?? "*"}.>`,
         deliver: this.#deliverPolicy(config),
         headersOnly: this.#headersOnly,
       },
@@ -161,13 +161,12 @@ export class BucketStream implements BucketRun {
 
   #subscribe(inbox: string): void {
     this.#unsubscribe();
+    const hear = this.#heard((message: Msg) => this.#receive(message));
     this.#subscription = this.#connection!.subscribe(inbox, {
-      callback: (error, message) =>
-        error === null ? this.#hear(() => this.#receive(message)) : this.#fail(error),
+      callback: (error, message) => (error === null ? hear(message) : this.#fail(error)),
     });
-    this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, (message) =>
-      this.#hear(() => this.#receivePlain(message)),
-    );
+    const hearPlain = this.#heard((message: WireMessage) => this.#receivePlain(message));
+    this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, hearPlain);
   }
 
   /**
@@ -205,36 +204,39 @@ export class BucketStream implements BucketRun {
   }
 
   /** Whatever is thrown in here would end the reading of the whole connection. */
-  #hear(message: () => void): void {
-    if (this.#ended) return;
-    this.#silentTicks = Math.min(this.#silentTicks, 0);
-    try {
-      message();
-    } catch (error) {
-      this.#fail(error);
-    }
+  #heard<M>(receive: (message: M) => void): (message: M) => void {
+    return (message) => {
+      if (this.#ended) return;
+      this.#silentTicks = Math.min(this.#silentTicks, 0);
+      try {
+        receive(message);
+      } catch (error) {
+        this.#fail(error);
+      }
+    };
   }
 
   /** A message without headers is a value. */
   #receivePlain(message: WireMessage): void {
-    const { bytes } = message;
+    const { bytes, subjectStart, subjectEnd } = message;
     const delivery = readAckSubject(bytes, message.replyStart, message.replyEnd);
     if (delivery === undefined) this.#gap(FOREIGN_MESSAGE);
     else {
-      const subject = bytes.toString("utf8", message.subjectStart, message.subjectEnd);
+      const key = this.#prefix.keyIn(bytes, subjectStart, subjectEnd);
       const data = bytes.subarray(message.dataStart, message.dataEnd);
-      this.#entry(subject, { kind: "entry", delivery, ends: false, ttl: "" }, data);
+      this.#entry(key, { kind: "entry", delivery, ends: false, ttl: "" }, data);
     }
   }
 
   #receive(message: Msg): void {
     const read = readMessage(message);
-    if (read.kind === "entry") this.#entry(message.subject, read, message.data);
+    if (read.kind === "entry") this.#entry(this.#prefix.keyOf(message.subject), read, message.data);
     else if (read.kind === "control") this.#control(read);
     else this.#gap(read.what);
   }
 
-  #entry(subject: string, { delivery, ends, ttl }: BucketValue, data: Uint8Array): void {
+  /** Messages of no key (an account's own subject transforms) only move the revision on. */
+  #entry(key: string | undefined, { delivery, ends, ttl }: BucketValue, data: Uint8Array): void {
     const { sequence, delivered, pending } = delivery;
     if (delivered !== this.#delivered + 1) {
       this.#gap(`delivery ${this.#delivered + 1} was expected, ${delivered} came`);
@@ -247,12 +249,9 @@ export class BucketStream implements BucketRun {
     }
     this.#delivered = delivered;
     this.#revision = Math.max(this.#revision, sequence);
-    if (this.#prefix === "")
-      this.#prefix = subject.slice(0, subject.indexOf(".", "$KV.".length) + 1);
-    // Messages of no key (an account's own subject transforms) only move the revision on.
-    if (subject.startsWith(this.#prefix) && this.#overlap?.isNews(subject, sequence) !== false) {
+    if (key !== undefined && this.#overlap?.isNews(key, sequence) !== false) {
       this.#sink.entry({
-        key: subject.slice(this.#prefix.length),
+        key,
         operation: ends ? "delete" : "put",
         data,
         revision: sequence,

@@ -95,9 +95,10 @@ export class BucketDocument {
     const { key, revision, value } = change;
     const refused = change.refused ?? (value && this.#refuse?.(key));
     const isWithheld = refused !== undefined && change.refused === undefined;
-    this.#withhold(key, isWithheld ? value : undefined, revision);
-    if (refused === undefined) this.#refused.delete(key);
-    else this.#refused.set(key, refused);
+    if (isWithheld || this.#withheld.size > 0)
+      this.#withhold(key, isWithheld ? value : undefined, revision);
+    if (refused !== undefined) this.#refused.set(key, refused);
+    else if (this.#refused.size > 0) this.#refused.delete(key);
 
     const shown = refused === undefined ? value : undefined;
     const previous =
@@ -107,7 +108,7 @@ export class BucketDocument {
     if (previous !== undefined) this.#bytes -= key.length + previous.text.length;
     if (shown !== undefined) this.#bytes += key.length + shown.text.length;
     if (shown?.kind === "base64") this.#binary.add(key);
-    else this.#binary.delete(key);
+    else if (this.#binary.size > 0) this.#binary.delete(key);
 
     if (shown === undefined) return previous && { previous };
     if (previous?.revision === revision && previous.text === shown.text) return undefined;

@@ -18,6 +18,7 @@ export class Expiries {
 
   /** Notes when a key expires, in the place of what was noted before; Infinity: never. */
   set(key: string, time: number): void {
+    if (time === Infinity && this.#keys.length === 0) return;
     const place = this.#places.get(key);
     if (time === Infinity) {
       if (place !== undefined) this.#remove(place);

@@ -37,10 +37,11 @@ export class Heard {
     if (revision > this.#base!.revision) this.#sinceBase++;
     this.#revision = Math.max(this.#revision, revision);
     this.reached(revision);
-    const expired = expiresMs <= this.#clock.epochMs();
+    // Most never do, and looking at the clock takes longer than all else here.
+    const expired = expiresMs !== Infinity && expiresMs <= this.#clock.epochMs();
     this.#expiries.set(key, expired ? Infinity : expiresMs);
     if (operation === "delete" && !expired) this.#mark(key, revision);
-    else this.#markers.delete(key);
+    else if (this.#markers.size > 0) this.#markers.delete(key);
     return expired ? { key, revision } : changeOf(entry);
   }
 

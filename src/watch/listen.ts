@@ -70,30 +70,31 @@ export function listen(
       followedMs: loadedAt === undefined ? undefined : clock.now() - loadedAt,
     });
   };
-  const hear = (step: () => void): void => {
-    if (over) return;
-    try {
-      step();
-    } catch (error) {
-      end(followError(bucket, error));
-    }
-  };
+  const heard =
+    <Args extends unknown[]>(step: (...args: Args) => void) =>
+    (...args: Args): void => {
+      if (over) return;
+      try {
+        step(...args);
+      } catch (error) {
+        end(followError(bucket, error));
+      }
+    };
   const sink: BucketSink = {
-    opened: (info) => hear(() => listener.opened(info)),
-    entry: (entry) => hear(() => listener.entry(entry, loadedAt !== undefined)),
-    loaded: (revision, ageMs = 0) =>
-      hear(() => {
-        loadedAt = clock.now();
-        listener.loaded(revision, ageMs);
-      }),
-    current: (revision) => hear(() => listener.current(revision)),
+    opened: heard((info) => listener.opened(info)),
+    entry: heard((entry) => listener.entry(entry, loadedAt !== undefined)),
+    loaded: heard((revision, ageMs = 0) => {
+      loadedAt = clock.now();
+      listener.loaded(revision, ageMs);
+    }),
+    current: heard((revision) => listener.current(revision)),
     ended: end,
   };
-  hear(() => {
+  heard(() => {
     const opened = source.open(bucket, sink, options);
     run = opened;
     // A source may end the stream before it has handed it over.
     if (over) opened.stop();
-  });
+  })();
   return { ended, end };
 }
