@@ -7,11 +7,12 @@ import {
 } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type Slices, slices as processSlices } from "../common/slices.ts";
+import { textOf } from "../common/utf8.ts";
 import type { BundleConfig, BundleKeyConfig } from "../config/types.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import { verifies } from "../policy/builtins/jwt-algorithms.ts";
 import { BaseData } from "../policy/base-data.ts";
-import { textOf, yamlToJson } from "../policy/bundle.ts";
+import { yamlToJson } from "../policy/bundle.ts";
 import type { BundleFiles } from "../policy/bundle-files.ts";
 import { canonicalPieces } from "./canonical.ts";
 import { matchesPath } from "./path-pattern.ts";
@@ -184,9 +185,8 @@ async function verifyFile(
 
 async function documentOf(path: string, content: Buffer, slices: Slices): Promise<BaseData> {
   try {
-    const text = textOf(content);
     const isYaml = /\.ya?ml$/.test(path);
-    return await BaseData.parse(isYaml ? yamlToJson(text) : text, slices);
+    return await BaseData.parse(isYaml ? yamlToJson(textOf(content)) : content, slices);
   } catch (error) {
     throw new Mismatch(`${quote(path)} can't be read (${messageOf(error)})`);
   }

@@ -1,7 +1,7 @@
-import { nameAt, skipString } from "./json-scan.ts";
+import { endOfString, stringAt } from "./json-bytes.ts";
 import { type FieldsView, repairSurrogates } from "./json-text.ts";
 
-/** The numbers kept of each field: its name's hash, the next field of its slot, and where it is in the text. */
+/** The numbers kept of each field: its name's hash, the next field of its slot, and where it is in the JSON. */
 const HASH = 0;
 const NEXT = 1;
 const NAME = 2;
@@ -11,12 +11,12 @@ const WIDTH = 5;
 const FIRST_ROOM = 8;
 
 /**
- * The fields of an object as places in its JSON text. Data of a hundred thousand fields is a few numbers for each
- * and no object, so that the garbage collector has nothing to go through; and no field that is added takes long,
- * because the slots are split one at a time (linear hashing).
+ * The fields of an object as places in its JSON, which is UTF-8. Data of a hundred thousand fields is a few numbers
+ * for each and no object, so that the garbage collector has nothing to go through; and no field that is added takes
+ * long, because the slots are split one at a time (linear hashing).
  */
 export class FieldTable implements FieldsView {
-  readonly #text: string;
+  readonly #json: Buffer;
   #numbers = new Uint32Array(FIRST_ROOM * WIDTH);
   #size = 0;
   /** For each slot its first field's number, counted from 1. */
@@ -27,8 +27,8 @@ export class FieldTable implements FieldsView {
   /** The fields, by their number, that are tables in turn. */
   readonly #tables = new Map<number, FieldTable>();
 
-  constructor(text: string) {
-    this.#text = text;
+  constructor(json: Buffer) {
+    this.#json = json;
   }
 
   get size(): number {
@@ -36,7 +36,7 @@ export class FieldTable implements FieldsView {
   }
 
   /**
-   * Adds a field: its name, where that begins in the text (at the quote), and its value, which is a table or goes
+   * Adds a field: its name, where that begins in the JSON (at the quote), and its value, which is a table or goes
    * from `start` to `end`. A field of the same name is replaced.
    */
   set(name: string, nameStart: number, start: number, end: number, table?: FieldTable): void {
@@ -79,13 +79,14 @@ export class FieldTable implements FieldsView {
 
   #name(field: number): string {
     const start = this.#at(field, NAME);
-    return nameAt(this.#text, start, skipString(this.#text, start));
+    return stringAt(this.#json, start, endOfString(this.#json, start, this.#json.length));
   }
 
   #value(field: number): string | FieldTable {
-    const text = (): string =>
-      repairSurrogates(this.#text.slice(this.#at(field, START), this.#at(field, END)));
-    return this.#tables.get(field) ?? text();
+    const table = this.#tables.get(field);
+    if (table !== undefined) return table;
+    const text = this.#json.toString("utf8", this.#at(field, START), this.#at(field, END));
+    return repairSurrogates(text);
   }
 
   /** The number of the field of this name; 0 where there is none. */

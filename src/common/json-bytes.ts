@@ -1,7 +1,8 @@
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-scan.ts";
+import { repairSurrogates } from "./json-text.ts";
 
 const BACKSLASH = 0x5c;
-const COLON = 0x3a;
+export const COLON = 0x3a;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
 const POINT = 0x2e;
@@ -60,10 +61,33 @@ export function isPlainJson(bytes: Uint8Array): boolean {
   }
 }
 
-function skipSpace(bytes: Uint8Array, at: number): number {
-  for (let byte = bytes[at]; ; byte = bytes[++at]) {
-    if (byte !== SPACE && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+/**
+ * Where a string ends, `start` being its opening quote: behind the closing one. -1 when that doesn't come before
+ * `limit`. What is in it may be no JSON.
+ */
+export function endOfString(bytes: Uint8Array, start: number, limit: number): number {
+  for (let at = start + 1; at < limit; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH) at++;
   }
+  return -1;
+}
+
+/** The string that these bytes write, quotes and all; they are JSON. Halves of surrogate pairs are repaired. */
+export function stringAt(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString("utf8", start + 1, end - 1);
+  return text.includes("\\") ? (JSON.parse(repairSurrogates(`"${text}"`)) as string) : text;
+}
+
+/** The index of the next byte that is not white space. */
+export function skipSpace(bytes: Uint8Array, at: number): number {
+  while (isSpace(bytes[at])) at++;
+  return at;
+}
+
+export function isSpace(byte: number | undefined): boolean {
+  return byte === SPACE || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 /** The index of the value behind a name, or -1. */

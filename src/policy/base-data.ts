@@ -8,6 +8,7 @@ import {
   textAt,
 } from "../common/json-text.ts";
 import { type Slices, slices as processSlices } from "../common/slices.ts";
+import { checkUtf8 } from "../common/utf8.ts";
 import type { PlacedPart } from "../store/document.ts";
 
 /**
@@ -25,13 +26,17 @@ export class BaseData {
     this.fields = fields;
   }
 
-  /** From the text of a JSON object, in slices. Rejects with a `SplitError` when it is not one. */
+  /**
+   * From a JSON object, as text or as UTF-8, in slices; bytes are kept, and must not change. Rejects with a
+   * `SplitError` when it is not one, and with a TypeError when bytes are not UTF-8.
+   */
   static async parse(
-    text: string,
+    json: string | Buffer,
     slices: Slices = processSlices,
     maxDepth: number = MAX_JSON_DEPTH,
   ): Promise<BaseData> {
-    const splitter = new JsonSplitter(text, maxDepth);
+    const bytes = typeof json === "string" ? Buffer.from(json) : await checkUtf8(json, slices);
+    const splitter = new JsonSplitter(bytes, maxDepth);
     await slices.run((end) => splitter.slice(end));
     return new BaseData(splitter.fields);
   }

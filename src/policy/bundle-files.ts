@@ -54,13 +54,13 @@ export async function unpackBundle(
       const path = checkedPath(header, name);
       // The size that it claims is enough to refuse it, before there is anything to keep.
       if ((header.size ?? 0) > maxBytes) throw tooLarge(name, maxBytes);
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
+      const kept = header.type === "file" ? (header.size ?? 0) : 0;
+      const content = await contentOf(entry as AsyncIterable<Buffer>, kept);
       if (header.type !== "file") continue;
       if (files.has(path)) {
         throw invalid(name, `it has ${quote(path)} twice`, "pack it anew");
       }
-      files.set(path, Buffer.concat(chunks));
+      files.set(path, content);
     }
     await unpacked;
   } catch (error) {
@@ -72,6 +72,14 @@ export async function unpackBundle(
     );
   }
   return files;
+}
+
+/** The first `size` bytes, each put into its place as it comes: to copy a large file at the end keeps everybody. */
+async function contentOf(entry: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
+  const content = Buffer.allocUnsafe(size);
+  let length = 0;
+  for await (const chunk of entry) length += chunk.copy(content, length);
+  return content.subarray(0, length);
 }
 
 function checkedPath({ name: path, type }: Header, name: string): string {

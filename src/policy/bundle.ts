@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { parse as parseYaml } from "yaml";
 import { SplitError } from "../common/json-split.ts";
 import { MAX_JSON_DEPTH, objectText, repairSurrogates } from "../common/json-text.ts";
+import { textOf } from "../common/utf8.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import { BaseData } from "./base-data.ts";
 import {
@@ -191,17 +192,12 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** Throws where the bytes are not UTF-8. */
-export function textOf(content: Buffer): string {
-  return new TextDecoder("utf-8", { fatal: true }).decode(content);
-}
-
 async function readData(content: Buffer, path: string, name: string): Promise<BaseData> {
   const isJson = path.endsWith(".json");
   const maxDepth = MAX_JSON_DEPTH - path.split("/").length + 1;
   try {
-    const text = textOf(content);
-    return await BaseData.parse(isJson ? text : yamlToJson(text), undefined, maxDepth);
+    const json = isJson ? content : yamlToJson(textOf(content));
+    return await BaseData.parse(json, undefined, maxDepth);
   } catch (error) {
     const problem = error instanceof SplitError ? error.problem : "syntax";
     if (problem === "not-object") {

@@ -4,7 +4,7 @@ import { JsonSplitter, SplitError } from "../../../src/common/json-split.ts";
 import { objectText } from "../../../src/common/json-text.ts";
 
 function split(text: string, maxDepth?: number): string {
-  const splitter = new JsonSplitter(text, maxDepth);
+  const splitter = new JsonSplitter(Buffer.from(text), maxDepth);
   // One step a slice.
   let done: boolean;
   do done = splitter.slice(0);
@@ -64,6 +64,10 @@ describe("taking JSON apart", () => {
     '{"a":1,}',
     "{,}",
     '{"a":1}x',
+    '{"a":}',
+    '{"a": }',
+    '{"a":1\u00a0}',
+    '{"a":1\u000b,"b":2}',
     "nul",
   ])("refuses %j", (text) => {
     expect(() => split(text)).toThrow(SplitError);
@@ -85,4 +89,18 @@ describe("taking JSON apart", () => {
     expect(problem(`{"a":{"b":{"c":${wide}}}}`, 3)).toBe("none");
     expect(problem(`{"a":${"[".repeat(300)}${"]".repeat(300)}}`)).toBe("too-deep");
   });
+
+  it("says where it is wrong in characters, whatever is before", () => {
+    expect(() => split('\t{"\u00e4\u20ac":"\u{1f600}" ;}')).toThrow(
+      new SplitError("syntax", '";" at position 12 is unexpected'),
+    );
+  });
+
+  it.each(['{"a":{"b":1}}', `{"a":{"b":"${"x".repeat(5_000)}"}}`])(
+    "repairs names that have half of a pair of surrogates, and takes them for one: %#",
+    (inner) => {
+      const text = `{"\\ud800":1,"\\udfff":${inner},"\\ud83d\\ude00":2}`;
+      expect(split(text)).toBe(`{"\ufffd":${inner},"\u{1f600}":2}`);
+    },
+  );
 });
