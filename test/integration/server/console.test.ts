@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Bridge, createBridge } from "../../../src/bridge.ts";
 import { type PolicyServer, startServer } from "../../../src/server/server.ts";
 import { type NatsServer, startNatsServer } from "../../support/nats-server.ts";
-import { BASIC } from "./service.ts";
+import { BASIC, startService } from "./service.ts";
 
 const SCREENSHOTS = fileURLToPath(new URL("../../../.artifacts/console/", import.meta.url));
 const TOKEN = "s3cret-of-the-test";
@@ -220,6 +220,33 @@ describe.skipIf(skipped)("the console", () => {
     expect(await page.locator("#changes li").count()).toBe(0);
     await pause.press("Enter");
     await page.locator("#changes").getByText("put team late @").waitFor();
+    await page.close();
+  });
+
+  it("says that the decision log is off, and doesn't ask for it again", async () => {
+    await using service = await startService(BASIC, { server_url: nats.url });
+    const page = await browser.newPage();
+    await page.clock.install();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    const times = (path: string): number => asked.filter((one) => one === path).length;
+    await page.goto(`${service.url}/console`);
+    await page
+      .locator("#decisions-state")
+      .getByText(/^NOT_SUPPORTED: .+decision_logs/)
+      .waitFor();
+    // What is asked for again meanwhile shows that the page's time goes by.
+    const before = times("/v1/status");
+    await expect
+      .poll(
+        async () => {
+          await page.clock.runFor(1_000);
+          return times("/v1/status") - before;
+        },
+        { timeout: 20_000 },
+      )
+      .toBeGreaterThan(3);
+    expect(times("/v1/decisions")).toBe(1);
     await page.close();
   });
 
