@@ -1,5 +1,6 @@
 import { endOfString, stringAt } from "./json-bytes.ts";
 import { type FieldsView, repairSurrogates } from "./json-text.ts";
+import { NumberList } from "./number-list.ts";
 
 /** The numbers kept of each field: its name's hash, the next field of its slot, and where it is in the JSON. */
 const HASH = 0;
@@ -13,14 +14,14 @@ const FIRST_ROOM = 8;
 /**
  * The fields of an object as places in its JSON, which is UTF-8. Data of a hundred thousand fields is a few numbers
  * for each and no object, so that the garbage collector has nothing to go through; and no field that is added takes
- * long, because the slots are split one at a time (linear hashing).
+ * long, because nothing large is copied, and the slots are split one at a time (linear hashing).
  */
 export class FieldTable implements FieldsView {
   readonly #json: Buffer;
-  #numbers = new Uint32Array(FIRST_ROOM * WIDTH);
+  readonly #numbers = new NumberList(FIRST_ROOM * WIDTH);
   #size = 0;
   /** For each slot its first field's number, counted from 1. */
-  #slots = new Uint32Array(FIRST_ROOM);
+  readonly #slots = new NumberList(FIRST_ROOM);
   #slotCount = 1;
   /** The power of two that is not above the slots' count, and more than half of it. */
   #base = 1;
@@ -44,7 +45,7 @@ export class FieldTable implements FieldsView {
     let field = this.#find(name, hash);
     if (field === 0) {
       field = ++this.#size;
-      if (field * WIDTH > this.#numbers.length) this.#numbers = larger(this.#numbers);
+      this.#numbers.ensure(field * WIDTH);
       this.#put(field, HASH, hash);
       this.#put(field, NAME, nameStart);
       this.#chain(field, this.#slotOf(hash));
@@ -70,11 +71,11 @@ export class FieldTable implements FieldsView {
   }
 
   #at(field: number, what: number): number {
-    return this.#numbers[(field - 1) * WIDTH + what]!;
+    return this.#numbers.at((field - 1) * WIDTH + what);
   }
 
   #put(field: number, what: number, value: number): void {
-    this.#numbers[(field - 1) * WIDTH + what] = value;
+    this.#numbers.put((field - 1) * WIDTH + what, value);
   }
 
   #name(field: number): string {
@@ -91,7 +92,7 @@ export class FieldTable implements FieldsView {
 
   /** The number of the field of this name; 0 where there is none. */
   #find(name: string, hash: number): number {
-    let field = this.#slots[this.#slotOf(hash)]!;
+    let field = this.#slots.at(this.#slotOf(hash));
     while (field !== 0 && (this.#at(field, HASH) !== hash || this.#name(field) !== name)) {
       field = this.#at(field, NEXT);
     }
@@ -104,17 +105,16 @@ export class FieldTable implements FieldsView {
   }
 
   #chain(field: number, slot: number): void {
-    this.#put(field, NEXT, this.#slots[slot]!);
-    this.#slots[slot] = field;
+    this.#put(field, NEXT, this.#slots.at(slot));
+    this.#slots.put(slot, field);
   }
 
   /** Adds a slot, whose fields come out of one other. */
   #split(): void {
     const from = this.#slotCount - this.#base;
-    if (this.#slotCount === this.#slots.length) this.#slots = larger(this.#slots);
-    this.#slotCount++;
-    let field = this.#slots[from]!;
-    this.#slots[from] = 0;
+    this.#slots.ensure(++this.#slotCount);
+    let field = this.#slots.at(from);
+    this.#slots.put(from, 0);
     while (field !== 0) {
       const next = this.#at(field, NEXT);
       this.#chain(field, this.#slotOf(this.#at(field, HASH)));
@@ -122,12 +122,6 @@ export class FieldTable implements FieldsView {
     }
     if (this.#slotCount === 2 * this.#base) this.#base = this.#slotCount;
   }
-}
-
-function larger(numbers: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const doubled = new Uint32Array(numbers.length * 2);
-  doubled.set(numbers);
-  return doubled;
 }
 
 /** FNV-1a, 32 bits, of a name's UTF-16 units. */
