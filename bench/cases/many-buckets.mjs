@@ -17,7 +17,7 @@ import { collect, median, timed } from "../lib/stats.mjs";
 const BUCKETS = 50;
 const KEYS = 2_000;
 const ROUND_TRIP_MS = 5;
-const ROUNDS = 3;
+const ROUNDS = 7;
 const BUNDLE = "examples/groups/bundle.tar.gz";
 
 export default async function measure(report) {
