@@ -1,15 +1,21 @@
 import type { FastifyInstance } from "fastify";
 import type { BridgeMetrics } from "../metrics/bridge-metrics.ts";
+import type { watchEnds } from "./request-ends.ts";
 
 /** `GET /metrics` in Prometheus' text format; every request is counted under its route. */
-export function metricsRoutes(app: FastifyInstance, metrics: BridgeMetrics): void {
+export function metricsRoutes(
+  app: FastifyInstance,
+  onEnd: ReturnType<typeof watchEnds>,
+  metrics: BridgeMetrics,
+): void {
   const handlers = new Map<string | undefined, string>();
-  app.addHook("onResponse", (request, reply, done) => {
+  onEnd((request, reply, elapsedMs) => {
+    // What its client has left before is no request that was answered.
+    if (!reply.raw.writableEnded) return;
     const { url } = request.routeOptions;
     let handler = handlers.get(url);
     if (handler === undefined) handlers.set(url, (handler = handlerOf(url)));
-    metrics.request(handler, request.method, reply.statusCode, reply.elapsedTime / 1_000);
-    done();
+    metrics.request(handler, request.method, reply.statusCode, elapsedMs / 1_000);
   });
   app.get("/metrics", async (_request, reply) => {
     const { text, contentType } = await metrics.text();

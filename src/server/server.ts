@@ -30,6 +30,7 @@ import { feedRoutes } from "./feed-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { isLoopback, limitSockets, socketOptions } from "./sockets.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
+import { watchEnds } from "./request-ends.ts";
 import { originForm } from "./request-target.ts";
 import { handleByTurns } from "./turns.ts";
 import { unknownRoutes } from "./unknown-routes.ts";
@@ -157,7 +158,8 @@ export function buildApp(
     return sendError(allow === undefined ? reply : reply.header("allow", allow), error);
   });
   closeAfterAnswer(app);
-  limitConcurrency(app, options.maxConcurrentRequests ?? 1_000);
+  const onEnd = watchEnds(app);
+  limitConcurrency(app, onEnd, options.maxConcurrentRequests ?? 1_000);
   handleByTurns(app);
   const body = bodyReader(maxBodyBytes);
   guard(app, bridge, access, body);
@@ -166,7 +168,7 @@ export function buildApp(
   app.get("/v1/config", async () => ({ result: publicConfig(bridge.config) }));
   unsupportedRoutes(app);
   healthRoutes(app, bridge, isStopping);
-  metricsRoutes(app, bridge.metrics);
+  metricsRoutes(app, onEnd, bridge.metrics);
   feedRoutes(app, bridge.feed, { logger, lastFrameMs });
   decisionRoutes(app, bridge.recording?.recent);
   consoleRoutes(app);
