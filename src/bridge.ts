@@ -1,6 +1,7 @@
 import type { BundleManager } from "./bundles/manager.ts";
 import { bundlesOf } from "./bundles/bundles-of.ts";
 import type { BridgeStatus } from "./bridge-status.ts";
+import type { Soon } from "./common/async.ts";
 import { demandOn } from "./demand.ts";
 import { type Logger, silentLogger } from "./common/logger.ts";
 import { parseConfig } from "./config/load.ts";
@@ -185,13 +186,26 @@ export class Bridge implements AsyncDisposable {
   }
 
   /** As {@link decide}, with JSON texts for input and result, which keeps every digit of every number. */
-  decideText(
+  async decideText(
     path: string | readonly string[],
     input: string | undefined,
     options?: RecordedOptions,
   ): Promise<string | undefined> {
-    const decider = this.recording ?? this.engine;
-    return this.metrics.decision(path, () => decider.decide(path, input, options));
+    return this.decideSoon(path, input, options);
+  }
+
+  /** @hidden As {@link decideText}, at once where the decision has to wait for nothing. */
+  decideSoon(
+    path: string | readonly string[],
+    input: string | undefined,
+    options?: RecordedOptions,
+  ): Soon<string | undefined> {
+    const { recording } = this;
+    return this.metrics.decision(path, () =>
+      recording === undefined
+        ? this.engine.decideSoon(path, input, options)
+        : recording.decide(path, input, options),
+    );
   }
 
   /**

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { BundleStatus } from "../bundles/bundle-status.ts";
+import { type Soon, telling } from "../common/async.ts";
 import { isBridgeError } from "../errors.ts";
 import { type DecisionLogFigures, noCounters } from "../decisions/figures.ts";
 import type { FeedStatus } from "../feed/change-feed.ts";
@@ -82,23 +83,20 @@ export class BridgeMetrics {
   }
 
   /** Counts a decision and how long it took. The outcome is `defined`, `undefined`, or an error's code. */
-  async decision(
+  decision(
     path: string | readonly string[],
-    decide: () => Promise<string | undefined>,
-  ): Promise<string | undefined> {
+    decide: () => Soon<string | undefined>,
+  ): Soon<string | undefined> {
     const started = performance.now();
-    let outcome = "error";
-    try {
-      const result = await decide();
-      outcome = result === undefined ? "undefined" : "defined";
-      return result;
-    } catch (error) {
-      if (isBridgeError(error)) outcome = error.code;
-      throw error;
-    } finally {
+    const count = (outcome: string): void => {
       const seconds = (performance.now() - started) / 1_000;
       this.#decisions.observe(seconds, this.#pathLabel(path), outcome);
-    }
+    };
+    return telling(
+      decide,
+      (result) => count(result === undefined ? "undefined" : "defined"),
+      (error) => count(isBridgeError(error) ? error.code : "error"),
+    );
   }
 
   /** Counts a request; the handler is the route's, never the caller's text. */

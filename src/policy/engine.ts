@@ -1,5 +1,5 @@
 import { Mutex } from "async-mutex";
-import { within } from "../common/async.ts";
+import { andThen, type Soon, telling, within } from "../common/async.ts";
 import { isDeeperThan, MAX_JSON_DEPTH, textAt } from "../common/json-text.ts";
 import type { Logger } from "../common/logger.ts";
 import type { Slices } from "../common/slices.ts";
@@ -113,8 +113,17 @@ export class PolicyEngine {
   async decide(
     path: string | readonly string[],
     input: string | undefined,
-    options: DecideOptions = {},
+    options?: DecideOptions,
   ): Promise<string | undefined> {
+    return this.decideSoon(path, input, options);
+  }
+
+  /** @hidden As {@link decide}, at once where the decision has to wait for nothing. */
+  decideSoon(
+    path: string | readonly string[],
+    input: string | undefined,
+    options: DecideOptions = {},
+  ): Soon<string | undefined> {
     // The one that it began with, whatever is activated while the decision waits.
     if (this.#closed) throw new BridgeError("BRIDGE_STOPPING", "The bridge has stopped.");
     const set = this.#set;
@@ -145,14 +154,15 @@ export class PolicyEngine {
     const { policy, number } = target.entrypoint;
     const query = new Query(options.strictBuiltinErrors === true, options.builtinAnswers);
     policy.retain();
-    try {
-      const document = await this.#evaluate(policy, number, input, query, facts);
-      return document === undefined ? undefined : textAt(document, target.rest);
-    } finally {
+    const end = (): void => {
       this.#show(query, path);
       query.end();
       policy.release();
-    }
+    };
+    const made = telling(() => this.#evaluate(policy, number, input, query, facts), end, end);
+    return andThen(made, (document) =>
+      document === undefined ? undefined : textAt(document, target.rest),
+    );
   }
 
   /** What the policy has printed, also before it failed. */
@@ -209,35 +219,51 @@ export class PolicyEngine {
       });
   }
 
-  async #evaluate(
+  #evaluate(
     policy: Policy,
     entrypoint: number,
     input: string | undefined,
     query: Query,
     facts: AskedFacts | undefined,
-  ): Promise<string | undefined> {
-    const { store, demand, queryTimeoutMs, maxSuspensions = 32 } = this.#options;
-    let deadline: number | undefined;
-    for (let suspensions = 0; ; suspensions++) {
+  ): Soon<string | undefined> {
+    const { store, demand } = this.#options;
+    const evaluate = (): string | undefined => policy.evaluate(entrypoint, input, query);
+    const attempt = (): string | undefined | Suspension => {
       try {
-        const evaluate = (): string | undefined => policy.evaluate(entrypoint, input, query);
         const result = facts === undefined ? evaluate() : timed(facts, evaluate);
         noteBuckets(facts, store, demand, query.asked);
         if (query.strict && query.failure !== undefined) throw builtinError(query.failure);
         return result;
       } catch (error) {
-        if (!(error instanceof Suspension)) throw evaluationError(error);
-        deadline ??= performance.now() + queryTimeoutMs;
-        if (suspensions >= maxSuspensions) throw timeout(error.what, `${maxSuspensions} times`);
-        const since = performance.now();
-        this.#suspended++;
-        await this.#settle(error, deadline).finally(() => this.#suspended--);
-        if (facts) {
-          facts.suspensions++;
-          facts.waitMs += performance.now() - since;
-        }
+        if (error instanceof Suspension) return error;
+        throw evaluationError(error);
       }
+    };
+    const result = attempt();
+    return result instanceof Suspension ? this.#whenSettled(result, attempt, facts) : result;
+  }
+
+  /** Makes the evaluation again when what it waits for is settled, as often as it takes. */
+  async #whenSettled(
+    suspension: Suspension,
+    attempt: () => string | undefined | Suspension,
+    facts: AskedFacts | undefined,
+  ): Promise<string | undefined> {
+    const { queryTimeoutMs, maxSuspensions = 32 } = this.#options;
+    const deadline = performance.now() + queryTimeoutMs;
+    let result: string | undefined | Suspension = suspension;
+    for (let suspensions = 0; result instanceof Suspension; suspensions++) {
+      if (suspensions >= maxSuspensions) throw timeout(result.what, `${maxSuspensions} times`);
+      const since = performance.now();
+      this.#suspended++;
+      await this.#settle(result, deadline).finally(() => this.#suspended--);
+      if (facts) {
+        facts.suspensions++;
+        facts.waitMs += performance.now() - since;
+      }
+      result = attempt();
     }
+    return result;
   }
 
   async #settle({ what, settle }: Suspension, deadline: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { andThen, type Soon } from "../../common/async.ts";
 import { type DecisionFacts, nanoseconds, noFacts } from "../../policy/decision-facts.ts";
 import { flag, type QueryParameters, valuesOf } from "../query-flags.ts";
 import type { LogContext } from "../decision-context.ts";
@@ -24,36 +25,36 @@ export interface Answer {
   readonly facts: DecisionFacts | undefined;
 }
 
-/** Makes a decision, once the revisions that the request demands are there. Rejects like `Bridge.decide`. */
+/** Makes a decision, once the revisions that the request demands are there. Throws, or rejects, like `Bridge.decide`. */
 export function answer(
   api: DataApi,
   query: QueryParameters,
   question: DemandingQuestion,
   context: LogContext | undefined,
-): Promise<Answer> {
+): Soon<Answer> {
   const demand = demandOf(query, question.minRevision);
-  const make = (): Promise<Answer> => answerNow(api, query, question, context);
+  const make = (): Soon<Answer> => answerNow(api, query, question, context);
   return demand === undefined ? make() : whenReached(api, demand, make);
 }
 
 /** As {@link answer}, whatever revisions there are. */
-export async function answerNow(
-  api: DataApi,
+export function answerNow(
+  { bridge }: DataApi,
   query: QueryParameters,
   { path, input }: Question,
   context: LogContext | undefined,
-): Promise<Answer> {
+): Soon<Answer> {
   const strictBuiltinErrors = flag(query, "strict-builtin-errors");
   const facts = wantsFacts(query) ? noFacts() : undefined;
-  const result = await api.bridge.decideText(path, input, { strictBuiltinErrors, facts, context });
-  return { result, decisionId: context?.decisionId, facts };
+  const made = bridge.decideSoon(path, input, { strictBuiltinErrors, facts, context });
+  return andThen(made, (result) => ({ result, decisionId: context?.decisionId, facts }));
 }
 
 /** Does something once the revisions demanded are there, and keeps their buckets until it is done. */
 export async function whenReached<T>(
   { bridge }: DataApi,
   { revisions, timeoutMs = Infinity }: Demand,
-  act: () => Promise<T>,
+  act: () => Soon<T>,
 ): Promise<T> {
   const longest = Math.min(timeoutMs, bridge.config.policy.queryTimeoutMs);
   const release = await bridge.awaitRevisions(revisions, longest);

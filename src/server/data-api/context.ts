@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Bridge } from "../../bridge.ts";
+import type { Soon } from "../../common/async.ts";
 import type { LogContext } from "../decision-context.ts";
 import { bodyText } from "./body.ts";
 import type { Gzip } from "./send.ts";
@@ -14,10 +15,11 @@ export interface DataApi {
   /** What the decision log shows of a request; undefined where decisions are not logged. */
   readonly logContext: ((request: FastifyRequest) => LogContext) | undefined;
   /** The request's body as JSON text, checked; undefined where there is none. Throws, or rejects. */
-  body(request: FastifyRequest): string | undefined | Promise<string | undefined>;
+  body(request: FastifyRequest): Soon<string | undefined>;
 }
 
-export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+/** Sends the answer itself; throws, or rejects, with what Fastify is to answer. */
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Soon<void>;
 
 /** Whoever asks for a body a second time (authorization does first) gets the same text, which takes the bytes' place. */
 export function bodyReader(maxBodyBytes: number): DataApi["body"] {

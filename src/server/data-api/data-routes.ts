@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { andThen, type Soon } from "../../common/async.ts";
 import { isObjectText, objectFields } from "../../common/json-text.ts";
 import { BridgeError } from "../../errors.ts";
 import { type QueryParameters, valuesOf } from "../query-flags.ts";
@@ -12,17 +13,19 @@ import { sendJson } from "./send.ts";
 export function dataRoutes(app: FastifyInstance, api: DataApi): void {
   /** Answers with the document that `read` finds the request to ask for. */
   const handler =
-    (read: (request: FastifyRequest, path: Path) => Asked | Promise<Asked>): Handler =>
-    async (request, reply) => {
+    (read: (request: FastifyRequest, path: Path) => Soon<Asked>): Handler =>
+    (request, reply) => {
       const startedMs = performance.now();
-      const asked = await read(request, plainPath(request, 2) ?? dataPath(request, 2));
-      const parseMs = performance.now() - startedMs;
-      const query = request.query as QueryParameters;
-      const made = await answer(api, query, asked, api.logContext?.(request));
-      const { inputMissing } = asked;
-      const fields = extraFields(api, query, made, { inputMissing, startedMs, parseMs });
-      if (made.result !== undefined) fields.push(`"result":${made.result}`);
-      return sendJson(request, reply, `{${fields.join(",")}}`, api.gzip);
+      return andThen(read(request, plainPath(request, 2) ?? dataPath(request, 2)), (asked) => {
+        const parseMs = performance.now() - startedMs;
+        const query = request.query as QueryParameters;
+        return andThen(answer(api, query, asked, api.logContext?.(request)), (made) => {
+          const { inputMissing } = asked;
+          const fields = extraFields(api, query, made, { inputMissing, startedMs, parseMs });
+          if (made.result !== undefined) fields.push(`"result":${made.result}`);
+          return sendJson(request, reply, `{${fields.join(",")}}`, api.gzip);
+        });
+      });
     };
 
   const get = handler((request, path) => {
@@ -31,10 +34,9 @@ export function dataRoutes(app: FastifyInstance, api: DataApi): void {
     const input = text === undefined ? undefined : jsonOf(text, "The query parameter input");
     return { path, input, inputMissing: false };
   });
-  const post = handler((request, path) => {
-    const body = api.body(request);
-    return body instanceof Promise ? body.then((json) => askedIn(path, json)) : askedIn(path, body);
-  });
+  const post = handler((request, path) =>
+    andThen(api.body(request), (json) => askedIn(path, json)),
+  );
 
   for (const url of ["/v1/data", "/v1/data/*"]) {
     app.get(url, { exposeHeadRoute: false }, get);

@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gzip as gzipCallback } from "node:zlib";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Soon } from "../../common/async.ts";
 import { indentJson } from "../pretty.ts";
 import { flag, type QueryParameters } from "../query-flags.ts";
 
@@ -23,14 +24,15 @@ export function sendJson(
   reply: FastifyReply,
   json: string,
   { minLength, level }: Gzip,
-): FastifyReply | Promise<FastifyReply> {
+): Soon<void> {
   const body = flag(request.query as QueryParameters, "pretty") ? indentJson(json) : json;
   reply.header("content-type", "application/json");
   if (body.length < minLength || !takesGzip(request.headers["accept-encoding"])) {
-    return reply.send(body);
+    reply.send(body);
+    return undefined;
   }
   reply.header("content-encoding", "gzip").header("vary", "accept-encoding");
-  return gzipText(body, { level }).then((packed) => reply.send(packed));
+  return gzipText(body, { level }).then((packed) => void reply.send(packed));
 }
 
 function takesGzip(header: string | string[] | undefined): boolean {

@@ -146,6 +146,21 @@ describe("PolicyEngine", () => {
     expect(demand.pins.get("b")).toBe(0);
   });
 
+  it("P2 decideSoon answers at once, and with a promise only where the query has to wait", async () => {
+    const { engine, mount, demand } = await setUp();
+    await mount("b", { a: "1" });
+    expect(engine.decideSoon("basic/value", '{"bucket":"b","key":"a"}')).toBe("1");
+    expect(demand.pins.get("b")).toBe(0);
+
+    const waits = engine.decideSoon("basic/value", '{"bucket":"c","key":"a"}');
+    expect(waits).toBeInstanceOf(Promise);
+    expect([engine.suspended, demand.pins.get("c")]).toEqual([1, 1]);
+    await mount("c", { a: "2" });
+    demand.loads.get("c")!.resolve();
+    expect(await waits).toBe("2");
+    expect([engine.suspended, demand.pins.get("c")]).toEqual([0, 0]);
+  });
+
   it.each([
     ["a", '{"b":{"c":1},"d":"e"}'],
     ["a.b.c", "1"],

@@ -32,6 +32,47 @@ describe("requests that arrive in one turn of the event loop", () => {
     ]);
   });
 
+  test("are all handled before the first of them is answered, where the answers are there at once", async () => {
+    const app = Fastify();
+    const events: string[] = [];
+    handleByTurns(app);
+    app.addHook("onSend", (request, _reply, _payload, done) => {
+      events.push(`answered ${request.url}`);
+      done();
+    });
+    app.get("/:name", (request, reply) => {
+      events.push(`handled ${request.url}`);
+      reply.send(request.url);
+    });
+    await app.ready();
+    const urls = ["/a", "/b", "/c"];
+    const answers = await Promise.all(urls.map((url) => app.inject(url)));
+    expect(answers.map(({ body }) => body)).toEqual(urls);
+    expect(events).toEqual([
+      ...urls.map((url) => `handled ${url}`),
+      ...urls.map((url) => `answered ${url}`),
+    ]);
+  });
+
+  test("whose answers can't be written fail alone", async () => {
+    const app = Fastify();
+    handleByTurns(app);
+    app.setErrorHandler((error: Error, _request, reply) =>
+      reply.code(500).removeHeader("x-broken").send(error.message),
+    );
+    app.get("/broken", (_request, reply) => {
+      reply.header("x-broken", "line\nbreak").send("never");
+    });
+    app.get("/works", (_request, reply) => {
+      reply.send("fine");
+    });
+    const answers = await Promise.all(
+      ["/works", "/broken", "/works"].map((url) => app.inject(url)),
+    );
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 500, 200]);
+    expect(answers[1]!.body).toMatch(/x-broken/);
+  });
+
   test("fail alone", async () => {
     const app = Fastify();
     handleByTurns(app);
