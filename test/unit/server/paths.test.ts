@@ -48,7 +48,7 @@ describe("a data path that is taken as it stands", () => {
       fc.assert(
         fc.property(
           fc.constantFrom(...ROUTES),
-          path(fc.oneof({ weight: 4, arbitrary: plainName }, escapedName)),
+          path(fc.oneof({ weight: 9, arbitrary: plainName }, escapedName)),
           end,
           query,
           ([route, skip], names, slashes, parameters) => {
