@@ -9,7 +9,7 @@ import {
 } from "../common/json-text.ts";
 import { type Slices, slices as processSlices } from "../common/slices.ts";
 import { checkUtf8 } from "../common/utf8.ts";
-import type { PlacedPart } from "../store/document.ts";
+import { type Place, type PlacedPart, placeIn } from "../store/document.ts";
 
 /**
  * The data that bundles bring: an object, held in pieces of a few kilobytes of JSON text, so that it can be put into
@@ -84,7 +84,7 @@ export class BaseData {
 
   /** @hidden The pieces, depth first. */
   parts(): Generator<PlacedPart> {
-    return walk(this.fields, [], []);
+    return walk(this.fields);
   }
 
   /** A path that holds something and is neither one of these nor under one of them; undefined where all are. */
@@ -93,17 +93,12 @@ export class BaseData {
   }
 }
 
-function* walk(
-  fields: FieldsView,
-  path: readonly string[],
-  above: readonly number[],
-): Generator<PlacedPart> {
-  const widths = [...above, fields.size];
+function* walk(fields: FieldsView, under?: string, above?: Place): Generator<PlacedPart> {
+  const place = placeIn(above, under, fields.size);
   for (const [name, value] of fields) {
-    const here = [...path, name];
-    if (typeof value === "string") yield { path: here, text: value, widths };
-    else if (value.size === 0) yield { path: here, text: "{}", widths };
-    else yield* walk(value, here, widths);
+    if (typeof value === "string") yield { place, name, text: value };
+    else if (value.size === 0) yield { place, name, text: "{}" };
+    else yield* walk(value, name, place);
   }
 }
 

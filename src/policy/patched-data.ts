@@ -1,7 +1,7 @@
 import { type Slices, slices } from "../common/slices.ts";
 import { BridgeError, messageOf, quote } from "../errors.ts";
 import type { BucketDocument } from "../store/bucket-document.ts";
-import type { PlacedPart } from "../store/document.ts";
+import { type PlacedPart, topOf } from "../store/document.ts";
 import type { PolicyStore } from "../store/policy-store.ts";
 import type { Change, Commit } from "../store/transaction.ts";
 import type { ResidentFigures } from "./active-policy.ts";
@@ -11,7 +11,7 @@ import { overBudget } from "./over-budget.ts";
 import { DataHeap } from "./data-heap.ts";
 import { parentsFirst } from "./patch-order.ts";
 import { LOAD_SHARE } from "./policy-memory.ts";
-import { contradiction, Staging } from "./staging.ts";
+import { contradiction, pathsOf, Staging } from "./staging.ts";
 import { Sweeper } from "./sweeper.ts";
 import { ReplacedData, type ResidentData } from "./resident-data.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
@@ -155,7 +155,7 @@ export class PatchedData implements ResidentData {
 
   /** The root bucket may hold what another bundle, before or after this one, lets it have. */
   *#besideBase(parts: Iterable<PlacedPart>): Generator<PlacedPart> {
-    for (const part of parts) if (!this.#baseNames.has(part.path[0]!)) yield part;
+    for (const part of parts) if (!this.#baseNames.has(topOf(part))) yield part;
   }
 
   #discard(staging: Staging): void {
@@ -164,7 +164,7 @@ export class PatchedData implements ResidentData {
     this.#staged.delete(staging.document);
     if (this.#isDone) return;
     for (const [top, address] of staging.tops) {
-      this.#sweeper.add(address, staging.partsUnder(top));
+      this.#sweeper.add(address, staging.pathsUnder(top));
     }
   }
 
@@ -247,12 +247,12 @@ export class PatchedData implements ResidentData {
     if (bucket !== this.#options.store.rootBucket) {
       // What is removed here is an empty object; what it held is freed in slices.
       const content = this.#heap.takeContent(linked.address);
-      if (content !== undefined) this.#sweeper.add(content, linked.document.parts());
+      if (content !== undefined) this.#sweeper.add(content, pathsOf(linked.document));
       this.#heap.remove(this.#kv, [bucket]);
       return;
     }
     const tops = new Set<string>();
-    for (const { path } of linked.document.parts()) tops.add(path[0]!);
+    for (const part of linked.document.parts()) tops.add(topOf(part));
     for (const top of tops) {
       if (!this.#baseNames.has(top)) this.#heap.remove(linked.address, [top]);
     }

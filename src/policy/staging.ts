@@ -1,5 +1,5 @@
 import type { BucketDocument } from "../store/bucket-document.ts";
-import type { DocumentPart, PlacedPart } from "../store/document.ts";
+import type { Place, PlacedPart } from "../store/document.ts";
 import { BridgeError, quote } from "../errors.ts";
 import type { DataHeap } from "./data-heap.ts";
 
@@ -18,6 +18,8 @@ export class StagedParts {
    * walked from the top again, and each object is made when it is first needed.
    */
   readonly #open: { readonly name: string; readonly address: number }[] = [];
+  /** Where the last part was put; the object there is the last one that is open. */
+  #place: Place | undefined;
 
   constructor(heap: DataHeap, parts: Iterable<PlacedPart>, isRoot: boolean) {
     this.#heap = heap;
@@ -35,17 +37,19 @@ export class StagedParts {
     return false;
   }
 
-  #stage({ path, text, widths }: PlacedPart): void {
-    // The root bucket's own fields stand at the top one by one, so the object that they are in is not made here.
-    const parents = this.#isRoot ? path.slice(0, -1) : ["", ...path.slice(0, -1)];
-    const name = path.at(-1)!;
-    const base = this.#openObject(parents, this.#isRoot ? widths.slice(1) : widths);
-    if (base === undefined) this.tops.set(name, this.#heap.parse(text!));
-    else if (!this.#heap.put(base, [name], text!)) throw contradiction(path);
+  #stage({ place, name, text }: PlacedPart): void {
+    if (place !== this.#place) this.#openObject(place);
+    const base = this.#open.at(-1)?.address;
+    if (base === undefined) this.tops.set(name, this.#heap.parse(text));
+    else if (!this.#heap.put(base, [name], text)) throw contradiction([...place.path, name]);
   }
 
-  /** The object at this path, the top's name first; undefined for no path. */
-  #openObject(path: readonly string[], widths: readonly number[]): number | undefined {
+  /** Opens the object at a place, the top first. */
+  #openObject(place: Place): void {
+    this.#place = place;
+    // The root bucket's own fields stand at the top one by one, so the object that they are in is not made here.
+    const path = this.#isRoot ? place.path : ["", ...place.path];
+    const widths = this.#isRoot ? place.widths.slice(1) : place.widths;
     let depth = 0;
     while (depth < path.length && this.#open[depth]?.name === path[depth]) depth++;
     this.#open.length = depth;
@@ -57,7 +61,6 @@ export class StagedParts {
       else this.#heap.link(base, [name], address);
       this.#open.push({ name, address });
     }
-    return this.#open.at(-1)?.address;
   }
 }
 
@@ -84,14 +87,17 @@ export class Staging extends StagedParts {
   }
 
   /** The paths under one of the tops, for freeing it. */
-  *partsUnder(top: string): Generator<DocumentPart> {
-    for (const part of this.document.parts()) {
-      if (!this.#isRoot) yield part;
-      else if (part.path[0] === top && part.path.length > 1) {
-        yield { ...part, path: part.path.slice(1) };
-      }
+  *pathsUnder(top: string): Generator<readonly string[]> {
+    for (const path of pathsOf(this.document)) {
+      if (!this.#isRoot) yield path;
+      else if (path[0] === top && path.length > 1) yield path.slice(1);
     }
   }
+}
+
+/** Where each part of a document stands. */
+export function* pathsOf(document: BucketDocument): Generator<readonly string[]> {
+  for (const { place, name } of document.parts()) yield [...place.path, name];
 }
 
 /** The data in memory is not what the store's document says it must be. */

@@ -1,11 +1,10 @@
 import type { Slices } from "../common/slices.ts";
-import type { DocumentPart } from "../store/document.ts";
 import type { DataHeap } from "./data-heap.ts";
 
 /** What is freed in slices: an object that is part of nothing, and the paths of what it holds. */
 interface Waste {
   readonly address: number;
-  readonly parts: Iterator<DocumentPart>;
+  readonly paths: Iterator<readonly string[]>;
 }
 
 /** Frees large objects a slice at a time, so that taking a bucket away delays no decision. */
@@ -26,9 +25,9 @@ export class Sweeper {
     return this.#waste.length;
   }
 
-  /** Frees an object that is part of nothing, soon. `parts` must not change any more. */
-  add(address: number, parts: Iterable<DocumentPart>): void {
-    this.#waste.push({ address, parts: parts[Symbol.iterator]() });
+  /** Frees an object that is part of nothing, soon. The paths of what it holds must not change any more. */
+  add(address: number, paths: Iterable<readonly string[]>): void {
+    this.#waste.push({ address, paths: paths[Symbol.iterator]() });
     if (this.#sweeping) return;
     // What can't be freed is left where it is, which costs room and nothing else.
     this.#sweep().catch(() => this.#waste.splice(0));
@@ -55,14 +54,14 @@ export class Sweeper {
   }
 
   /** True when the object is gone. */
-  #slice({ address, parts }: Waste, end: number): boolean {
+  #slice({ address, paths }: Waste, end: number): boolean {
     do {
-      const next = parts.next();
+      const next = paths.next();
       if (next.done === true) {
         this.#heap.free(address);
         return true;
       }
-      this.#heap.remove(address, next.value.path);
+      this.#heap.remove(address, next.value);
     } while (performance.now() < end);
     return false;
   }

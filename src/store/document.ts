@@ -20,9 +20,26 @@ export interface DocumentPart {
   readonly text: string | undefined;
 }
 
-/** A part, and how many fields each object on the way to it has, from the document itself on. */
-export interface PlacedPart extends DocumentPart {
+/** An object of a document: what holds parts, from the document itself on. */
+export interface Place {
+  /** Where it stands; empty for the document. */
+  readonly path: readonly string[];
+  /** How many fields each object on the way to it has, the document first and itself last. */
   readonly widths: readonly number[];
+}
+
+/** A part of a whole document; those of one object share its place, and come one after the other. */
+export interface PlacedPart {
+  readonly place: Place;
+  /** Its name there. */
+  readonly name: string;
+  /** Its JSON text. */
+  readonly text: string;
+}
+
+/** The name of the document's own field that a part is in. */
+export function topOf({ place, name }: PlacedPart): string {
+  return place.path[0] ?? name;
 }
 
 class Node {
@@ -163,7 +180,7 @@ export class Document {
 
   /** The parts that make up the document, one after the other. May be read while the document changes. */
   parts(): Generator<PlacedPart> {
-    return walkParts(this.#root, [], []);
+    return walkParts(this.#root);
   }
 
   /** The smallest part that must be set anew for the document to be right after this key has changed. */
@@ -208,18 +225,19 @@ function* walk(node: Node, key: string): Generator<[string, DocumentEntry]> {
   }
 }
 
-function* walkParts(
-  node: Node,
-  path: readonly string[],
-  above: readonly number[],
-): Generator<PlacedPart> {
+function* walkParts(node: Node, name?: string, above?: Place): Generator<PlacedPart> {
   if (node.children === undefined) return;
-  const widths = [...above, node.children.size];
+  const place = placeIn(above, name, node.children.size);
   for (const [segment, child] of node.children) {
-    const childPath = [...path, segment];
-    if (child.text === undefined) yield* walkParts(child, childPath, widths);
-    else yield { path: childPath, text: render(child, child.text), widths };
+    if (child.text === undefined) yield* walkParts(child, segment, place);
+    else yield { place, name: segment, text: render(child, child.text) };
   }
+}
+
+/** The place of an object with so many fields under a name of another; without that, of the document itself. */
+export function placeIn(above: Place | undefined, name: string | undefined, fields: number): Place {
+  if (above === undefined || name === undefined) return { path: [], widths: [fields] };
+  return { path: [...above.path, name], widths: [...above.widths, fields] };
 }
 
 /** The node under `name` where the fields of a value above it show through. */
