@@ -11,6 +11,7 @@ const MAX_STALENESS_MS = 2_000;
 async function audited(
   keys: number,
   listingMs = 0,
+  refreshIntervalMs = REFRESH_MS,
 ): Promise<{
   watcher: BucketWatcher;
   clock: VirtualClock;
@@ -36,7 +37,7 @@ async function audited(
   source.describe = () => Promise.resolve(infoOf({ ...info, keys: counted() }));
   const { watcher, clock } = makeWatcher({
     source,
-    refreshIntervalMs: REFRESH_MS,
+    refreshIntervalMs,
     staleness: { buckets: ["*"], maxStalenessMs: MAX_STALENESS_MS, onStale: "unavailable" },
   });
   onTestFinished(() => watcher.stop());
@@ -79,6 +80,35 @@ describe("an audit whose numbers don't agree", () => {
     expect(watcher.status().doubt).toContain("counts otherwise");
     await pass(MAX_STALENESS_MS);
     expect(watcher.status().lastError).toContain("over its budget");
+  });
+
+  it("C4 C5 is no reason to doubt it before an audit is due", async () => {
+    const { listings, pass, watcher } = await audited(50_000, 0, 30_000);
+    // Three audits after the load, of which the first has made a listing.
+    await pass(8_000);
+    expect(listings()).toBe(1);
+    expect(watcher.status()).toMatchObject({ state: "live" });
+    expect(watcher.status().doubt).toBeUndefined();
+  });
+
+  it("C4 takes a stream that does not come to where its listing has been for one that stands still", async () => {
+    const source = new FakeSource((run) =>
+      queueMicrotask(() => {
+        run.opened("first", { revision: 1 });
+        run.put("a", 1, 1);
+        if (run.headersOnly) run.put("b", 1, 2);
+        run.loaded(run.headersOnly ? 2 : 1);
+      }),
+    );
+    source.describe = () => Promise.resolve(infoOf({ keys: 2, messages: 2, revision: 1 }));
+    const { watcher, clock } = makeWatcher({ source, refreshIntervalMs: REFRESH_MS });
+    onTestFinished(() => watcher.stop());
+    await watcher.start();
+    for (let passed = 0; passed < 6_000; passed += 50) {
+      clock.advance(50);
+      await settled();
+    }
+    expect(watcher.status().repairs).toEqual({ stalled: 1 });
   });
 
   it("C4 a purge right after the listing does not pass for messages that are not ours", async () => {
