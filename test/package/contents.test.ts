@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { relativeLinks } from "../docs/links.ts";
 import { ROOT } from "./project.ts";
 import { run } from "./run.ts";
 
@@ -27,11 +29,15 @@ describe("the package", () => {
   it("has what its users need at the top, and nothing else", async () => {
     expect((await readdir(unpacked)).toSorted()).toEqual([
       "CHANGELOG.md",
+      "CONTRIBUTING.md",
       "LICENSE",
       "README.md",
+      "SECURITY.md",
       "capabilities.json",
       "console",
       "dist",
+      "docker-compose.yaml",
+      "docs",
       "examples",
       "package.json",
     ]);
@@ -85,6 +91,23 @@ describe("the package", () => {
         true,
       ]);
     }
+  });
+
+  it("has every file that its documents lead to", async () => {
+    const documents = files.filter((file) => file.endsWith(".md"));
+    const leading = await Promise.all(
+      documents.map(async (from) => {
+        const text = await readFile(join(unpacked, from), "utf8");
+        return relativeLinks(text).map((to) => ({ from, to }));
+      }),
+    );
+    const links = leading.flat().filter(({ to }) => !to.startsWith("#"));
+    const broken = links.filter(({ from, to }) => {
+      const file = join(dirname(from), to.split("#")[0]!);
+      return !existsSync(join(unpacked, file)) || file.startsWith("..");
+    });
+    expect(broken).toEqual([]);
+    expect(links.filter(({ from }) => from === "README.md").length).toBeGreaterThan(10);
   });
 
   it("has a program that the system can start", async () => {

@@ -2,21 +2,18 @@ import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, it } from "vitest";
 import { documents, readDocument, ROOT } from "../../docs/blocks.ts";
+import { relativeLinks } from "../../docs/links.ts";
 
 interface Link {
   readonly from: string;
   readonly to: string;
 }
 
-/** Links to what is in this repository; those in code are none. */
+/** Links to what is in this repository. */
 function links(): Link[] {
-  return documents().flatMap((from) => {
-    const text = readDocument(from)
-      .replaceAll(/^```[^]*?^```/gm, "")
-      .replaceAll(/`[^`\n]*`/g, "``");
-    const found = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, to]) => ({ from, to: to! }));
-    return found.filter(({ to }) => !/^[a-z]+:/.test(to));
-  });
+  return documents().flatMap((from) =>
+    relativeLinks(readDocument(from)).map((to) => ({ from, to })),
+  );
 }
 
 /** The names under which a document's headings can be linked to, as GitHub makes them. */
