@@ -150,6 +150,8 @@ describe("a network that fails", () => {
     proxy.delay(400);
     const sink = await loaded("late", far);
     expect(sink.loadedAgeMs).toBeGreaterThanOrEqual(790);
+    // Not as old as the answer that began it.
+    expect(sink.loadedAgeMs).toBeLessThan(sink.loadedAfterMs!);
     sink.run.stop();
     const near = await loaded("near", link);
     expect(near.loadedAgeMs).toBeLessThan(sink.loadedAgeMs!);

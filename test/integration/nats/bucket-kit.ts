@@ -34,9 +34,12 @@ export class RecordingSink implements BucketSink {
   count = 0;
   /** How old `loaded` was when it came. */
   loadedAgeMs: number | undefined;
+  /** How long after `opened` it came, in milliseconds. */
+  loadedAfterMs: number | undefined;
   /** The map at `loaded`. */
   snapshot: ReadonlyMap<string, string> | undefined;
   readonly #recordAll: boolean;
+  #openedAt = 0;
 
   constructor(recordAll = true) {
     this.#recordAll = recordAll;
@@ -45,6 +48,7 @@ export class RecordingSink implements BucketSink {
 
   opened(info: BucketInfo): void {
     this.calls.push("opened");
+    this.#openedAt = performance.now();
     this.opening.resolve(info);
   }
 
@@ -62,6 +66,7 @@ export class RecordingSink implements BucketSink {
   loaded(revision: number, ageMs = 0): void {
     this.calls.push("loaded");
     this.loadedAgeMs = ageMs;
+    this.loadedAfterMs = performance.now() - this.#openedAt;
     this.snapshot = new Map(this.map);
     this.loading.resolve(revision);
   }

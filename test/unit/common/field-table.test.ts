@@ -5,6 +5,8 @@ import { FieldTable } from "../../../src/common/field-table.ts";
 /** Names that are hard to tell from each other, and any others. */
 const name = fc.oneof(
   fc.constantFrom("", "__proto__", "constructor", "a", "A", "\u00e4", '"', "\\", "\ud83d\ude00"),
+  // Each two have one hash (FNV-1a, 32 bits).
+  fc.constantFrom("costarring", "liquid", "declinate", "macallums", "altarage", "zinke"),
   fc.string({ unit: "binary" }),
 );
 
@@ -44,6 +46,13 @@ describe("the fields of a text", () => {
     expect([...table]).toEqual([["a", "2"]]);
     table.set("a", 19, 23, 23, inner);
     expect(table.get("a")).toBe(inner);
+  });
+
+  it("say U+FFFD for half a surrogate, and are found by a name that is written with escapes", () => {
+    const table = new FieldTable(Buffer.from(String.raw`{"\u0061\"":"\ud800"}`));
+    table.set('a"', 1, 12, 20);
+    expect(table.get('a"')).toBe(String.raw`"\ufffd"`);
+    expect([...table.keys()]).toEqual(['a"']);
   });
 
   it("100,000 are found, and none of the others", () => {

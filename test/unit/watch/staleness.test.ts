@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { deferred } from "../../../src/common/async.ts";
-import { type StaleAction, stalenessOf } from "../../../src/watch/staleness.ts";
+import { type StaleAction, stalenessOf, StalenessWatch } from "../../../src/watch/staleness.ts";
 import { announced, documentOf, makeManager, makeWatcher, settled } from "./support/make.ts";
+import { VirtualClock } from "./support/virtual-clock.ts";
 
 const RULE = { buckets: ["*"], maxStalenessMs: 10_000 } as const;
 
@@ -23,6 +24,18 @@ describe("C5 a staleness budget", () => {
     expect(stalenessOf("root", rules)?.onStale).toBe("hide");
     expect(stalenessOf("roots", rules)?.onStale).toBe("flag");
     expect(stalenessOf("x", [])).toBeUndefined();
+  });
+
+  it("C5 an older proof makes no copy older", () => {
+    const clock = new VirtualClock();
+    const watch = new StalenessWatch(clock, undefined, () => undefined);
+    clock.advance(20_000);
+    watch.renew();
+    clock.advance(1_000);
+    watch.renew(5_000);
+    expect(watch.ageMs).toBe(1_000);
+    watch.renew(400);
+    expect(watch.ageMs).toBe(400);
   });
 
   it("C5 is kept while the stream goes on, however long", async () => {
