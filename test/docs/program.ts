@@ -1,41 +1,16 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  createProgram,
-  type CompilerOptions,
-  flattenDiagnosticMessageText,
-  getPreEmitDiagnostics,
-  ModuleKind,
-  ModuleResolutionKind,
-  ScriptTarget,
-} from "typescript";
 import { expect } from "vitest";
 import { run } from "../integration/cli/cli.ts";
-import { type Block, ROOT } from "./blocks.ts";
+import type { Block } from "./blocks.ts";
+import { typeChecked } from "./typescript.ts";
 import { readmeConfig, startWorld, type World } from "./world.ts";
-
-const OPTIONS: CompilerOptions = {
-  target: ScriptTarget.ES2022,
-  module: ModuleKind.NodeNext,
-  moduleResolution: ModuleResolutionKind.NodeNext,
-  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
-  typeRoots: [join(ROOT, "node_modules/@types")],
-  types: ["node"],
-  strict: true,
-  noUncheckedIndexedAccess: true,
-  exactOptionalPropertyTypes: true,
-  skipLibCheck: true,
-  noEmitOnError: true,
-};
 
 /** Compiles the block as a user of the package does, types and all; the answer is the program's file. */
 async function compile({ text, file, line }: Block, { dir, here }: World): Promise<string> {
   const source = join(dir, "main.ts");
   await writeFile(source, here(text));
-  const program = createProgram([source], OPTIONS);
-  const problems = getPreEmitDiagnostics(program).map(({ messageText }) =>
-    flattenDiagnosticMessageText(messageText, "\n"),
-  );
+  const { program, problems } = typeChecked(source);
   expect([`${file}:${line}`, problems]).toEqual([`${file}:${line}`, []]);
   program.emit();
   return join(dir, "main.js");

@@ -1,16 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  createProgram,
-  flattenDiagnosticMessageText,
-  getPreEmitDiagnostics,
-  ModuleKind,
-  ModuleResolutionKind,
-  ScriptTarget,
-} from "typescript";
 import { describe, expect, it } from "vitest";
 import { readDocument, ROOT } from "../../docs/blocks.ts";
 import { rules } from "../../docs/alerts.ts";
+import { typeChecked } from "../../docs/typescript.ts";
 import { scratch } from "../../integration/cli/cli.ts";
 
 const OPERATIONS = readDocument("docs/operations.md");
@@ -50,22 +43,7 @@ async function problemsWith(paths: readonly string[]): Promise<string[]> {
   const lines = paths.map((path, index) => `export type T${index} = ${typeOf(path)};`);
   const imported = `import type { BridgeStatus } from ${JSON.stringify(`${ROOT}src/bridge-status.ts`)};`;
   await writeFile(file, [imported, ...lines].join("\n"));
-  const program = createProgram([file], {
-    target: ScriptTarget.ES2023,
-    module: ModuleKind.NodeNext,
-    moduleResolution: ModuleResolutionKind.NodeNext,
-    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
-    typeRoots: [join(ROOT, "node_modules/@types")],
-    types: ["node"],
-    strict: true,
-    skipLibCheck: true,
-    noEmit: true,
-    allowImportingTsExtensions: true,
-  });
-  const source = program.getSourceFile(file);
-  return getPreEmitDiagnostics(program, source).map(({ messageText }) =>
-    flattenDiagnosticMessageText(messageText, "\n"),
-  );
+  return typeChecked(file, { noEmit: true, allowImportingTsExtensions: true }).problems;
 }
 
 describe("docs/operations.md", () => {
