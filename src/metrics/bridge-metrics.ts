@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { BundleStatus } from "../bundles/bundle-status.ts";
-import { type Soon, telling } from "../common/async.ts";
+import { telling } from "../common/async.ts";
 import { isBridgeError } from "../errors.ts";
 import { type DecisionLogFigures, noCounters } from "../decisions/figures.ts";
 import type { FeedStatus } from "../feed/change-feed.ts";
@@ -85,8 +85,8 @@ export class BridgeMetrics {
   /** Counts a decision and how long it took. The outcome is `defined`, `undefined`, or an error's code. */
   decision(
     path: string | readonly string[],
-    decide: () => Soon<string | undefined>,
-  ): Soon<string | undefined> {
+    decide: () => string | undefined | Promise<string | undefined>,
+  ): string | undefined | Promise<string | undefined> {
     const started = performance.now();
     const count = (outcome: string): void => {
       const seconds = (performance.now() - started) / 1_000;
