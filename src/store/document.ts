@@ -28,7 +28,7 @@ export interface Place {
   readonly widths: readonly number[];
 }
 
-/** A part of a whole document; those of one object share its place, and come one after the other. */
+/** A part of a whole document; all parts of one object have the very same place. */
 export interface PlacedPart {
   readonly place: Place;
   /** Its name there. */
