@@ -1,7 +1,7 @@
 import type { BundleManager } from "./bundles/manager.ts";
 import { bundlesOf } from "./bundles/bundles-of.ts";
 import type { BridgeStatus } from "./bridge-status.ts";
-import type { Soon } from "./common/async.ts";
+import { andThen, type Soon } from "./common/async.ts";
 import { demandOn } from "./demand.ts";
 import { type Logger, silentLogger } from "./common/logger.ts";
 import { parseConfig } from "./config/load.ts";
@@ -177,12 +177,10 @@ export class Bridge implements AsyncDisposable {
     input?: unknown,
     options?: RecordedOptions,
   ): Promise<Decision> {
-    const text = await this.decideText(
-      path,
-      input === undefined ? undefined : inputText(input),
-      options,
+    const asked = input === undefined ? undefined : inputText(input);
+    return andThen(this.decideSoon(path, asked, options), (text) =>
+      text === undefined ? {} : { result: JSON.parse(text) as unknown },
     );
-    return text === undefined ? {} : { result: JSON.parse(text) as unknown };
   }
 
   /** As {@link decide}, with JSON texts for input and result, which keeps every digit of every number. */

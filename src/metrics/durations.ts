@@ -1,7 +1,8 @@
 import type { Histogram, Registry } from "prom-client";
 
 interface Series {
-  readonly labels: Readonly<Record<string, string>>;
+  /** The labels' values, in the order of their names. */
+  readonly values: readonly string[];
   /** How many were as long as each bucket at most and longer than the one before; the last: longer than all. */
   readonly counts: Float64Array;
   sum: number;
@@ -25,6 +26,8 @@ export class Durations {
   readonly #labelNames: readonly string[];
   /** By the labels' values. */
   readonly #series = new Map<string, Series>();
+  /** What was observed last is mostly what is observed next. */
+  #last: Series | undefined;
 
   /** `bounds`: the buckets' upper ones in seconds, rising. */
   constructor(
@@ -46,21 +49,23 @@ export class Durations {
 
   /** `labels` are the values in the order of their names. */
   observe(seconds: number, ...labels: readonly string[]): void {
-    // No label's value has a line break: they are routes, methods, codes and entrypoints.
-    const key = labels.join("\n");
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = {
-        labels: Object.fromEntries(labels.map((value, index) => [this.#labelNames[index]!, value])),
-        counts: new Float64Array(this.#bounds.length + 1),
-        sum: 0,
-      };
-      this.#series.set(key, series);
-    }
+    const series = this.#seriesOf(labels);
     let bucket = 0;
     while (bucket < this.#bounds.length && seconds > this.#bounds[bucket]!) bucket++;
     series.counts[bucket]!++;
     series.sum += seconds;
+  }
+
+  #seriesOf(values: readonly string[]): Series {
+    const last = this.#last;
+    if (last?.values.every((value, index) => value === values[index])) return last;
+    // No label's value has a line break: they are routes, methods, codes and entrypoints.
+    const key = values.join("\n");
+    const known = this.#series.get(key);
+    const series = known ?? { values, counts: new Float64Array(this.#bounds.length + 1), sum: 0 };
+    if (known === undefined) this.#series.set(key, series);
+    this.#last = series;
+    return series;
   }
 
   /** What prom-client writes into its answer. */
@@ -69,8 +74,11 @@ export class Durations {
     return { name: this.name, help: this.help, type: "histogram", values };
   }
 
-  #linesOf({ labels, counts, sum }: Series): Line[] {
+  #linesOf({ values, counts, sum }: Series): Line[] {
     const { name } = this;
+    const labels = Object.fromEntries(
+      values.map((value, index) => [this.#labelNames[index]!, value]),
+    );
     let count = 0;
     const buckets = [...counts].map((own, index) => {
       count += own;

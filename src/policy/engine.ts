@@ -240,20 +240,22 @@ export class PolicyEngine {
       }
     };
     const result = attempt();
-    return result instanceof Suspension ? this.#whenSettled(result, attempt, facts) : result;
+    return result instanceof Suspension ? this.#whenSettled(result, attempt, query, facts) : result;
   }
 
   /** Makes the evaluation again when what it waits for is settled, as often as it takes. */
   async #whenSettled(
     suspension: Suspension,
     attempt: () => string | undefined | Suspension,
+    query: Query,
     facts: AskedFacts | undefined,
   ): Promise<string | undefined> {
-    const { queryTimeoutMs, maxSuspensions = 32 } = this.#options;
+    const { demand, queryTimeoutMs, maxSuspensions = 32 } = this.#options;
     const deadline = performance.now() + queryTimeoutMs;
     let result: string | undefined | Suspension = suspension;
     for (let suspensions = 0; result instanceof Suspension; suspensions++) {
       if (suspensions >= maxSuspensions) throw timeout(result.what, `${maxSuspensions} times`);
+      query.pin((bucket) => demand.pin(bucket));
       const since = performance.now();
       this.#suspended++;
       await this.#settle(result, deadline).finally(() => this.#suspended--);

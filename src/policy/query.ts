@@ -17,9 +17,11 @@ export class Suspension extends Error {
   }
 }
 
+const NO_BUCKETS: ReadonlySet<string> = new Set();
+
 /**
  * What one decision knows while it is made. It may be evaluated several times; answers that may not change
- * within a query are kept here, and the buckets that it uses stay loaded until it ends.
+ * within a query are kept here, and the buckets that it uses stay loaded while it waits.
  */
 export class Query {
   readonly strict: boolean;
@@ -27,13 +29,14 @@ export class Query {
   readonly builtinAnswers: BuiltinAnswers | undefined;
   /** How long its evaluations have taken together, in milliseconds, as far as they were looked at. */
   spentMs = 0;
-  readonly #answers = new Map<string, string | undefined>();
-  // Most decisions need none of these three.
+  // Most decisions need few of these.
+  #answers: Map<string, string | undefined> | undefined;
   #prints: Prints | undefined;
   #outcomes: Map<string, () => Value> | undefined;
   #unavailable: Map<string, BridgeError> | undefined;
-  readonly #pins = new Map<string, () => void>();
-  readonly #asked = new Set<string>();
+  #asked: Set<string> | undefined;
+  #held: Set<string> | undefined;
+  #pins: Map<string, () => void> | undefined;
   #now: bigint | undefined;
   #suspension: Suspension | undefined;
   #failure: { readonly builtin: string; readonly message: string } | undefined;
@@ -96,9 +99,10 @@ export class Query {
 
   /** The answer that this question got first in this query. */
   once(question: string, ask: () => string | undefined): string | undefined {
-    if (this.#answers.has(question)) return this.#answers.get(question);
+    const answers = (this.#answers ??= new Map());
+    if (answers.has(question)) return answers.get(question);
     const answer = ask();
-    this.#answers.set(question, answer);
+    answers.set(question, answer);
     return answer;
   }
 
@@ -113,18 +117,24 @@ export class Query {
 
   /** The buckets that the policy has asked for. */
   get asked(): ReadonlySet<string> {
-    return this.#asked;
+    return this.#asked ?? NO_BUCKETS;
   }
 
   /** Notes that the policy has asked for a bucket. */
   ask(bucket: string): void {
-    this.#asked.add(bucket);
+    (this.#asked ??= new Set()).add(bucket);
   }
 
-  /** Keeps a bucket loaded until the query ends. */
-  hold(bucket: string, pin: (bucket: string) => () => void): void {
-    this.#asked.add(bucket);
-    if (!this.#pins.has(bucket)) this.#pins.set(bucket, pin(bucket));
+  /** Notes that the policy needs a bucket until the query ends. */
+  hold(bucket: string): void {
+    this.ask(bucket);
+    (this.#held ??= new Set()).add(bucket);
+  }
+
+  /** To be called before it waits, as nothing is evicted under an evaluation: keeps loaded what it needs, to its end. */
+  pin(pin: (bucket: string) => () => void): void {
+    const pins = (this.#pins ??= new Map());
+    for (const bucket of this.#held ?? []) if (!pins.has(bucket)) pins.set(bucket, pin(bucket));
   }
 
   /** Notes that a bucket can't be had for this query, and why. */
@@ -138,7 +148,7 @@ export class Query {
   }
 
   end(): void {
-    for (const release of this.#pins.values()) release();
-    this.#pins.clear();
+    for (const release of this.#pins?.values() ?? []) release();
+    this.#pins = undefined;
   }
 }

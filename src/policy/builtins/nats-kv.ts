@@ -20,9 +20,6 @@ export function natsKvBuiltins(
   store: PolicyStore,
   demand: BucketDemand,
 ): [name: string, builtin: Builtin][] {
-  const hold = (query: Query, bucket: string): void =>
-    query.hold(bucket, (name) => demand.pin(name));
-
   const suspension = (query: Query, bucket: string): Suspension =>
     new Suspension(`bucket ${quote(bucket)}`, async () => {
       try {
@@ -38,7 +35,7 @@ export function natsKvBuiltins(
     const bucket = textOf(argument);
     return query.once(watchQuestion(bucket), () => {
       if (demand.isWatched(bucket)) {
-        hold(query, bucket);
+        query.hold(bucket);
         return "true";
       }
       const failure = demand.recentFailure(bucket);
@@ -53,7 +50,7 @@ export function natsKvBuiltins(
   function getData([first, second]: readonly string[], query: Query): string | undefined {
     const bucket = textOf(first);
     const key = textOf(second);
-    hold(query, bucket);
+    query.hold(bucket);
     // Not remembered: asked again in another round, it answers with what that round sees everywhere.
     if (demand.isWatched(bucket)) return store.bucket(bucket)?.text(key.split(".")) ?? "null";
     const reason = query.unavailable(bucket);

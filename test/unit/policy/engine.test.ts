@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, type Deferred } from "../../../src/common/async.ts";
 import { BridgeError } from "../../../src/errors.ts";
 import type { BucketDemand } from "../../../src/policy/bucket-demand.ts";
 import { readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import { decodeValue, type StoredValue } from "../../../src/store/value.ts";
 
@@ -146,11 +147,26 @@ describe("PolicyEngine", () => {
     expect(demand.pins.get("b")).toBe(0);
   });
 
+  it("P2 W6 what it has read already is pinned too while it waits for another bucket", async () => {
+    const { decide, demand, mount } = await setUp();
+    await mount("read", { a: "1" });
+    const pair = decide("pair", { first: "read", second: "awaited", key: "a" });
+    expect([...demand.pins]).toEqual([
+      ["read", 1],
+      ["awaited", 1],
+    ]);
+    await mount("awaited", { a: "2" });
+    demand.loads.get("awaited")!.resolve();
+    expect(JSON.parse((await pair)!)).toEqual({ got: 1, second: 2, seen: 1 });
+    expect([...demand.pins.values()]).toEqual([0, 0]);
+  });
+
   it("P2 decideSoon answers at once, and with a promise only where the query has to wait", async () => {
     const { engine, mount, demand } = await setUp();
     await mount("b", { a: "1" });
     expect(engine.decideSoon("basic/value", '{"bucket":"b","key":"a"}')).toBe("1");
-    expect(demand.pins.get("b")).toBe(0);
+    // Nothing is evicted under an evaluation.
+    expect(demand.pins.has("b")).toBe(false);
 
     const waits = engine.decideSoon("basic/value", '{"bucket":"c","key":"a"}');
     expect(waits).toBeInstanceOf(Promise);
@@ -159,6 +175,22 @@ describe("PolicyEngine", () => {
     demand.loads.get("c")!.resolve();
     expect(await waits).toBe("2");
     expect([engine.suspended, demand.pins.get("c")]).toEqual([0, 0]);
+  });
+
+  it.each([
+    ["is answered", undefined],
+    ["throws", "BUCKET_FORBIDDEN"],
+  ] as const)("P5 a decision that %s gives back the policy that it began with", async (_, code) => {
+    const { decide, engine, demand } = await setUp();
+    const release = vi.spyOn(WasmInstance.prototype, "release");
+    try {
+      if (code !== undefined) demand.failure = new BridgeError(code, "may not");
+      await decide("watched", { bucket: "b" }, true).catch(() => undefined);
+      await engine.activate(await readBundle(BUNDLE));
+      expect(release).toHaveBeenCalledOnce();
+    } finally {
+      release.mockRestore();
+    }
   });
 
   it.each([
