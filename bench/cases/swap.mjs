@@ -9,16 +9,17 @@ import { unpackBundle } from "../../dist/policy/bundle-files.js";
 import { takeOwnCore } from "../lib/cores.mjs";
 import { group, ROLES } from "../lib/group.mjs";
 import { fillBucket, members, withNats } from "../lib/nats.mjs";
-import { collect, quantile } from "../lib/stats.mjs";
-import { observe, RATE_MS } from "../lib/steady.mjs";
+import { collect, median } from "../lib/stats.mjs";
+import { compareRounds, observe, RATE_MS } from "../lib/steady.mjs";
 
 // Decisions at a steady rate, in quiet and while a new bundle is read, put beside the running one with all data, and
 // takes over. Once the 100,000 members are the bundle's own data, once a watched bucket's.
 
 const BUNDLE = "examples/groups/bundle.tar.gz";
 const MEMBERS = 100_000;
-const QUIET_MS = 3_000;
-const SWAPS = 3;
+const QUIET_MS = 1_500;
+const SWAPS = 7;
+const AFTER_MS = 300;
 
 export default async function measure(report) {
   return withNats(async ({ url, connection }) => {
@@ -60,31 +61,26 @@ async function swaps(url, buckets, files) {
     for (const bucket of ["group", ...buckets]) await bridge.manager.getOrCreateWatcher(bucket);
     const next = [];
     for (let swap = 1; swap <= SWAPS; swap++) next.push(await bundle(`r${swap}`, files));
-    collect();
-    const quiet = await observe(bridge, () => sleep(QUIET_MS));
-    const busy = [];
+    const rounds = [];
     for (const [index, bytes] of next.entries()) {
       await writeFile(`${file}.new`, bytes);
       collect();
+      const quiet = await observe(bridge, () => sleep(QUIET_MS));
       const revision = `r${index + 1}`;
-      busy.push(
-        await observe(bridge, async () => {
-          await rename(`${file}.new`, file);
-          while (bridge.status().bundles.bundle.active_revision !== revision) await sleep(RATE_MS);
-        }),
-      );
+      let activation_ms;
+      const busy = await observe(bridge, async () => {
+        const start = performance.now();
+        await rename(`${file}.new`, file);
+        while (bridge.status().bundles.bundle.active_revision !== revision) await sleep(RATE_MS);
+        activation_ms = performance.now() - start;
+        // What a swap has left behind goes on costing something for a moment.
+        await sleep(AFTER_MS);
+      });
+      rounds.push({ quiet, busy, activation_ms });
     }
-    // What the swaps have left behind goes on costing something for a moment.
-    busy.push(await observe(bridge, () => sleep(500)));
-    const during = busy.flatMap(({ latencies }) => latencies);
-    const p99 = quantile(during, 0.99);
     return {
-      quiet_p99_ms: quantile(quiet.latencies, 0.99),
-      p99_ms: p99,
-      p99_ratio: p99 / quantile(quiet.latencies, 0.99),
-      max_ms: Math.max(...during),
-      activation_ms: Math.max(...busy.slice(0, SWAPS).map(({ ms }) => ms)),
-      failed: busy.reduce((sum, { failed }) => sum + failed, quiet.failed),
+      ...compareRounds(rounds),
+      activation_ms: median(rounds.map((round) => round.activation_ms)),
     };
   } finally {
     await bridge.close();
