@@ -62,9 +62,9 @@ async function swaps(url, buckets, files) {
     const next = [];
     for (let swap = 1; swap <= SWAPS; swap++) next.push(await bundle(`r${swap}`, files));
     const rounds = [];
+    collect();
     for (const [index, bytes] of next.entries()) {
       await writeFile(`${file}.new`, bytes);
-      collect();
       const quiet = await observe(bridge, () => sleep(QUIET_MS));
       const revision = `r${index + 1}`;
       let activation_ms;
@@ -88,16 +88,22 @@ async function swaps(url, buckets, files) {
   }
 }
 
-/** The example's bundle with another revision, and with some files changed. */
+/** The example's bundle with another revision and module, and with some files changed. */
 async function bundle(revision, changes) {
   const files = new Map(await unpackBundle(await readFile(BUNDLE), BUNDLE));
   const manifest = JSON.parse(files.get(".manifest").toString());
   files.set(".manifest", JSON.stringify({ ...manifest, revision }));
   for (const [name, content] of Object.entries(changes)) files.set(name, content);
+  files.set("policy.wasm", anotherModule(files.get("policy.wasm"), revision));
   const archive = pack();
   for (const [name, content] of files) archive.entry({ name }, content);
   archive.finalize();
   const chunks = [];
   for await (const chunk of archive) chunks.push(chunk);
   return gzipSync(Buffer.concat(chunks));
+}
+
+/** The same policy in a module that is not known yet: with a custom section (WebAssembly Core Specification, 5.5.3). */
+function anotherModule(module, text) {
+  return Buffer.concat([module, Buffer.from([0, text.length + 1, text.length]), Buffer.from(text)]);
 }

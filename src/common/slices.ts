@@ -36,6 +36,17 @@ export class Slices {
     });
   }
 
+  /** Runs a generator to its end; it may rest wherever it yields. Rejects with what it throws. */
+  async finish<T>(steps: Iterator<undefined, T>): Promise<T> {
+    let step: IteratorResult<undefined, T> | undefined;
+    await this.run((end) => {
+      do step = steps.next();
+      while (step.done !== true && performance.now() < end);
+      return step.done === true;
+    });
+    return step!.value as T;
+  }
+
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#works.length > 0) {

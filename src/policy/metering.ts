@@ -75,9 +75,9 @@ interface FunctionCode {
  * Counting takes no more than a few percent of a decision's time, as the functions that are called most
  * take no steps; a module without the names of its functions counts in all of them.
  *
- * Throws a RangeError for a module that is not as OPA makes them.
+ * It may rest after each function. Throws a RangeError for a module that is not as OPA makes them.
  */
-export function meterWork(module: Uint8Array): Uint8Array {
+export function* meterWork(module: Uint8Array): Generator<undefined, Uint8Array> {
   const sections = readSections(module);
   const section = (id: number): Section => {
     const found = sections.find((candidate) => candidate.id === id);
@@ -93,7 +93,7 @@ export function meterWork(module: Uint8Array): Uint8Array {
 
   const global = readUnsigned(module, globals.start).value;
   const names = functionNames(module, sections);
-  const functions = readFunctions(module, code, names, imported.length);
+  const functions = yield* readFunctions(module, code, names, imported.length);
   const entries = steppingEntries(functions);
   const malloc = (exportedFunction(module, exports, "opa_malloc") ?? -1) - imported.length;
   const call = [OP.call, ...unsigned(hook)];
@@ -123,6 +123,7 @@ export function meterWork(module: Uint8Array): Uint8Array {
     body.push(module.subarray(at, end));
     const length = body.reduce((sum, part) => sum + part.length, 0);
     parts.push(Uint8Array.from(unsigned(length)), ...body);
+    yield;
   }
   const counter = [I32, MUTABLE, OP.const, ...signed(FIRST_STEPS), OP.end];
   const name = [...named(STEPS_LEFT), GLOBAL_KIND, ...unsigned(global)];
@@ -140,13 +141,14 @@ function bytes(...parts: readonly number[][]): Uint8Array {
   return Uint8Array.from(parts.flat());
 }
 
-function readFunctions(
+function* readFunctions(
   module: Uint8Array,
   code: Section,
   names: ReadonlyMap<number, string>,
   imported: number,
-): FunctionCode[] {
-  return functionBodies(module, code).map(({ start, end }, position) => {
+): Generator<undefined, FunctionCode[]> {
+  const functions: FunctionCode[] = [];
+  for (const [position, { start, end }] of functionBodies(module, code).entries()) {
     const locals = readUnsigned(module, start).next;
     const first = firstInstruction(module, locals);
     const linear = LINEAR.test(names.get(position + imported) ?? "");
@@ -162,8 +164,10 @@ function readFunctions(
         if (target === position && linear) turns.push(at);
       }
     });
-    return { locals, first, end, turns, calls, callsIndirectly, linear };
-  });
+    functions.push({ locals, first, end, turns, calls, callsIndirectly, linear });
+    yield;
+  }
+  return functions;
 }
 
 /**

@@ -32,12 +32,11 @@ interface NativeFunction {
  * function's number goes into a new global, unless one is there already.
  *
  * The answer's `builtins` has the name for each number, which begin with 1. A module without the names of its
- * functions is returned as it is, and without any.
+ * functions is returned as it is, and without any. It may rest on the way.
  */
-export function exposeNativeFailures(module: Uint8Array): {
-  module: Uint8Array;
-  builtins: readonly string[];
-} {
+export function* exposeNativeFailures(
+  module: Uint8Array,
+): Generator<undefined, { module: Uint8Array; builtins: readonly string[] }> {
   const sections = readSections(module);
   const find = (id: number): Section | undefined => sections.find((section) => section.id === id);
   const [types, imports, functions, globals, exports, code] = (
@@ -49,6 +48,7 @@ export function exposeNativeFailures(module: Uint8Array): {
   if (imported === undefined) return unchanged;
   const native = nativeFunctions(module, sections, imported);
   if (native.length === 0) return unchanged;
+  yield;
 
   const arities = readTypes(module, types);
   const typeOf = readVector(module, functions.start, (at) => readUnsigned(module, at).next).map(
@@ -56,6 +56,7 @@ export function exposeNativeFailures(module: Uint8Array): {
   );
   const bodies = functionBodies(module, code);
   const global = readUnsigned(module, globals.start).value;
+  yield;
 
   const texts = bodies.map(({ start, end }) => module.subarray(start, end));
   const moved = native.map(({ position }) => texts[position]!);

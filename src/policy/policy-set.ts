@@ -6,6 +6,7 @@ import { BaseData } from "./base-data.ts";
 import type { ActivePolicy, ResidentFigures } from "./active-policy.ts";
 import type { Bundle } from "./bundle.ts";
 import { Policy, type PolicyOptions } from "./policy.ts";
+import { PolicyModule } from "./policy-module.ts";
 import { checkRoots, rootOf } from "./roots.ts";
 
 /** Where a path of `data` is answered from: an entrypoint and what remains of the path, or base documents. */
@@ -51,7 +52,8 @@ export class PolicySet implements ActivePolicy {
         if (bundle.wasm === undefined) continue;
         let policy = before === undefined ? undefined : before.#policies.get(name);
         if (policy?.bundle !== bundle || policy.base !== base || policy === worn) {
-          policy = await Policy.load(bundle, bundle.wasm, base, options);
+          const module = await PolicyModule.prepare(bundle.wasm, policy?.module, options.slices);
+          policy = await Policy.load(bundle, module, base, options);
           fresh.push(policy);
         }
         policies.set(name, policy);

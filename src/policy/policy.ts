@@ -10,6 +10,7 @@ import type { Bundle } from "./bundle.ts";
 import { DataHeap } from "./data-heap.ts";
 import type { EvaluationLimits } from "./evaluation-bounds.ts";
 import { PatchedData } from "./patched-data.ts";
+import type { PolicyModule } from "./policy-module.ts";
 import { type Query, Suspension } from "./query.ts";
 import { ReplacedData, type ResidentData } from "./resident-data.ts";
 import { WasmInstance } from "./wasm-instance.ts";
@@ -41,6 +42,7 @@ function withReason(builtin: string): string {
 /** One bundle's policy: its instance, and the data resident in it. */
 export class Policy {
   readonly bundle: Bundle;
+  readonly module: PolicyModule;
   /** What all bundles that were active with it have brought. */
   readonly base: BaseData;
   /** The decisions that it was compiled for, by path. */
@@ -58,11 +60,11 @@ export class Policy {
    */
   static async load(
     bundle: Bundle,
-    wasm: Uint8Array,
+    module: PolicyModule,
     base: BaseData,
     options: PolicyOptions,
   ): Promise<Policy> {
-    const instance = await WasmInstance.create(wasm, options.maxMemoryBytes, options.limits);
+    const instance = await WasmInstance.create(module, options.maxMemoryBytes, options.limits);
     const missing = instance.requiredBuiltins.filter((name) => !options.builtins.has(name));
     if (missing.length > 0) {
       throw new BridgeError(
@@ -70,7 +72,7 @@ export class Policy {
         `The policy calls builtins that are not available here: ${missing.map(withReason).join(", ")}; write the policy without them.`,
       );
     }
-    const policy = new Policy(bundle, base, instance, options);
+    const policy = new Policy(bundle, module, base, instance, options);
     try {
       await policy.#resident.load();
     } catch (error) {
@@ -83,11 +85,13 @@ export class Policy {
 
   private constructor(
     bundle: Bundle,
+    module: PolicyModule,
     base: BaseData,
     instance: WasmInstance,
     options: PolicyOptions,
   ) {
     this.bundle = bundle;
+    this.module = module;
     this.base = base;
     this.entrypoints = instance.entrypoints;
     this.#instance = instance;

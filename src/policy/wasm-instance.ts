@@ -1,5 +1,5 @@
 import * as opaWasm from "@open-policy-agent/opa-wasm";
-import { BridgeError, messageOf } from "../errors.ts";
+import { BridgeError, isBridgeError } from "../errors.ts";
 import { jsonText, parseValue } from "./builtins/value-text.ts";
 import {
   DEFAULT_LIMITS,
@@ -9,12 +9,12 @@ import {
   outOfMemory,
   tooDeep,
 } from "./evaluation-bounds.ts";
-import { meterWork, STEPS_LEFT } from "./metering.ts";
-import { exposeNativeFailures, NATIVE_FAILURE } from "./native-failures.ts";
+import { STEPS_LEFT } from "./metering.ts";
+import { NATIVE_FAILURE } from "./native-failures.ts";
 import type { PolicyExports } from "./policy-exports.ts";
 import { PolicyMemory } from "./policy-memory.ts";
-import { withSharedMemory } from "./shared-memory.ts";
-import { exposeStackPointer, STACK_POINTER } from "./stack-pointer.ts";
+import { notOfOpa, type PolicyModule } from "./policy-module.ts";
+import { STACK_POINTER } from "./stack-pointer.ts";
 import { importsOf, PolicyAbort } from "./wasm-imports.ts";
 
 /**
@@ -63,36 +63,26 @@ export class WasmInstance {
   #call: BuiltinCall = () => undefined;
 
   /**
-   * Throws `BUNDLE_INVALID` or `POLICY_ABI` when the module is not a policy that this can run.
-   * `maxMemoryBytes` is reserved up front where the system allows it.
+   * Throws `BUNDLE_INVALID` or `POLICY_ABI` when the module is not a policy that this can run. `maxMemoryBytes` is reserved up front where
+   * the system allows it.
    */
   static async create(
-    wasm: Uint8Array,
+    module: PolicyModule,
     maxMemoryBytes: number,
     limits: EvaluationLimits = DEFAULT_LIMITS,
   ): Promise<WasmInstance> {
     const memory = new PolicyMemory(maxMemoryBytes);
     const host: { instance?: WasmInstance } = {};
-    let instance: WebAssembly.Instance;
-    let native: readonly string[];
     try {
-      const exposed = exposeNativeFailures(exposeStackPointer(wasm));
-      native = exposed.builtins;
-      const sharing = withSharedMemory(meterWork(exposed.module));
-      const module = await WebAssembly.compile(sharing.module as BufferSource);
       // What a module has in its own part of the memory beside its data is zero; another may have used it before.
-      memory.clear(0, Math.min(sharing.staticBytes, memory.size));
-      instance = await WebAssembly.instantiate(module, importsOf(memory, host));
+      memory.clear(0, Math.min(module.staticBytes, memory.size));
+      const instance = await WebAssembly.instantiate(module.compiled, importsOf(memory, host));
+      host.instance = new WasmInstance(instance, memory, module.nativeBuiltins, limits);
+      return host.instance;
     } catch (error) {
       memory.release();
-      throw new BridgeError(
-        "BUNDLE_INVALID",
-        `The policy is not a WebAssembly module of OPA (${messageOf(error)}); build it with: opa build -t wasm`,
-        { cause: error },
-      );
+      throw isBridgeError(error) ? error : notOfOpa(error);
     }
-    host.instance = new WasmInstance(instance, memory, native, limits);
-    return host.instance;
   }
 
   private constructor(

@@ -55,6 +55,48 @@ describe("P4 long work in slices", () => {
     expect(half).toBeLessThan(2.5);
   });
 
+  it("a generator may rest wherever it yields, and gives its value in the end", async () => {
+    const turns = new Set<number>();
+    let turn = 0;
+    let running = true;
+    const next = (): void => {
+      turn++;
+      if (running) setImmediate(next);
+    };
+    setImmediate(next);
+    function* steps(): Generator<undefined, string> {
+      for (let step = 0; step < 20; step++) {
+        turns.add(turn);
+        yield;
+      }
+      return "made";
+    }
+    expect(await new Slices(0).finish(steps())).toBe("made");
+    running = false;
+    expect(turns.size).toBe(20);
+  });
+
+  it("a generator's small steps are no smaller a share of the turn for it", async () => {
+    const slices = new Slices(1_000);
+    let others = 0;
+    const other = slices.run(() => ++others === 1_000);
+    function* quick(): Generator<undefined, number> {
+      for (let step = 0; step < 200; step++) yield;
+      return others;
+    }
+    // One of the other's for each of its own would be 200.
+    expect(await slices.finish(quick())).toBeLessThan(50);
+    await other;
+  });
+
+  it("what a generator throws comes out", async () => {
+    function* steps(): Generator<undefined, void> {
+      yield;
+      throw new RangeError("no");
+    }
+    await expect(new Slices().finish(steps())).rejects.toThrow(new RangeError("no"));
+  });
+
   it("all who have work get on", async () => {
     const slices = new Slices(0);
     const order: string[] = [];

@@ -177,6 +177,23 @@ describe("PolicyEngine", () => {
     expect([engine.suspended, demand.pins.get("c")]).toEqual([0, 0]);
   });
 
+  it("P5 a bundle with the same module as before has it compiled already", async () => {
+    const { engine } = await setUp();
+    const [same, other] = [
+      await readBundle(BUNDLE),
+      await readBundle("test/policies/mirror/bundle.tar.gz"),
+    ];
+    const compile = vi.spyOn(WebAssembly, "compile");
+    try {
+      await engine.activate(same);
+      expect(compile).not.toHaveBeenCalled();
+      await engine.activate(other);
+      expect(compile).toHaveBeenCalledOnce();
+    } finally {
+      compile.mockRestore();
+    }
+  });
+
   it.each([
     ["is answered", undefined],
     ["throws", "BUCKET_FORBIDDEN"],

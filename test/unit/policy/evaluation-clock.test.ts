@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { readBundle } from "../../../src/policy/bundle.ts";
 import { EvaluationBounds } from "../../../src/policy/evaluation-bounds.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 
 const LIMIT_MS = 100;
@@ -56,7 +57,11 @@ describe("the time of an evaluation", () => {
 
   it("is looked at before each call of the host, which takes no steps", async () => {
     const { wasm } = await readBundle("test/policies/runaway/bundle.tar.gz");
-    const instance = await WasmInstance.create(wasm!, 64 * 2 ** 20, LIMITS);
+    const instance = await WasmInstance.create(
+      await PolicyModule.prepare(wasm!),
+      64 * 2 ** 20,
+      LIMITS,
+    );
     const entrypoint = instance.entrypoints.get("runaway/texts")!;
     let calls = 0;
     const host = (): string => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Bundle, readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import type { KeyChange } from "../../../src/store/bucket-document.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
@@ -19,7 +20,10 @@ const admin = (key: string, revision: number, role: string): KeyChange => ({
 
 describe("P4 a module of before ABI 1.3, as OPA 0.52 compiles it", () => {
   it("has not what patching needs", async () => {
-    const instance = await WasmInstance.create(bundle.wasm!, 16 * 1024 * 1024);
+    const instance = await WasmInstance.create(
+      await PolicyModule.prepare(bundle.wasm!),
+      16 * 1024 * 1024,
+    );
     expect(instance.minorVersion).toBeLessThan(3);
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { isBridgeError } from "../../../src/errors.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import type { BucketDocument } from "../../../src/store/bucket-document.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
@@ -20,7 +21,9 @@ class Oracle {
   readonly #instance: WasmInstance;
 
   static async create(): Promise<Oracle> {
-    return new Oracle(await WasmInstance.create(mirror.wasm!, 64 * 1024 * 1024));
+    return new Oracle(
+      await WasmInstance.create(await PolicyModule.prepare(mirror.wasm!), 64 * 1024 * 1024),
+    );
   }
 
   private constructor(instance: WasmInstance) {

@@ -4,6 +4,7 @@ import { Slices } from "../../../src/common/slices.ts";
 import { type Bundle, readBundle } from "../../../src/policy/bundle.ts";
 import { DataHeap } from "../../../src/policy/data-heap.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import { demandOn } from "./demand.ts";
@@ -73,7 +74,10 @@ describe("P4 the memory of resident data", () => {
   );
 
   it("gives freed blocks of every size back", async () => {
-    const instance = await WasmInstance.create(bundle.wasm!, 64 * 1024 * 1024);
+    const instance = await WasmInstance.create(
+      await PolicyModule.prepare(bundle.wasm!),
+      64 * 1024 * 1024,
+    );
     instance.setData("{}");
     const heap = new DataHeap(instance);
     const put = (length: number): void => {
@@ -90,7 +94,10 @@ describe("P4 the memory of resident data", () => {
   it.each([1, 300, 5_000])(
     "a table made for %i fields holds them all, and more",
     async (fields) => {
-      const instance = await WasmInstance.create(bundle.wasm!, 64 * 1024 * 1024);
+      const instance = await WasmInstance.create(
+        await PolicyModule.prepare(bundle.wasm!),
+        64 * 1024 * 1024,
+      );
       instance.setData("{}");
       const heap = new DataHeap(instance);
       const expected: Record<string, number> = {};

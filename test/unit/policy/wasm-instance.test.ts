@@ -1,11 +1,12 @@
 import { describe, expect, it, vi } from "vitest";
 import { readBundle } from "../../../src/policy/bundle.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 
 /** Evaluates an entrypoint twice; the answers, and the texts that the module has written for them. */
 async function evaluated(file: string, entrypoint: string, input: unknown) {
   const { wasm } = await readBundle(file);
-  const instance = await WasmInstance.create(wasm!, 16 * 1024 * 1024);
+  const instance = await WasmInstance.create(await PolicyModule.prepare(wasm!), 16 * 1024 * 1024);
   instance.setData("{}");
   const read = vi.spyOn(instance.memory, "read");
   const id = instance.entrypoints.get(entrypoint)!;
@@ -45,7 +46,7 @@ describe("the answer of an evaluation", () => {
 
   it("with sets only among the arguments of builtins is no reason to evaluate again", async () => {
     const { wasm } = await readBundle("test/policies/print/bundle.tar.gz");
-    const instance = await WasmInstance.create(wasm!, 16 * 1024 * 1024);
+    const instance = await WasmInstance.create(await PolicyModule.prepare(wasm!), 16 * 1024 * 1024);
     instance.setData("{}");
     const calls: string[] = [];
     const id = instance.entrypoints.get("printing/few")!;
