@@ -29,7 +29,7 @@ export default async function measure(report) {
     const ten = await loads(
       url,
       Array.from({ length: 10 }, (_, index) => `tenth-${index}`),
-      3,
+      5,
     );
     report({ load: "1,000,000 keys in ten buckets", ...ten });
     await fillBucket(connection, "wide", members(1_000_000));
