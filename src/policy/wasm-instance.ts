@@ -63,8 +63,8 @@ export class WasmInstance {
   #call: BuiltinCall = () => undefined;
 
   /**
-   * Throws `BUNDLE_INVALID` or `POLICY_ABI` when the module is not a policy that this can run. `maxMemoryBytes` is reserved up front where
-   * the system allows it.
+   * Throws `BUNDLE_INVALID` or `POLICY_ABI` when the module is not a policy that this can run.
+   * `maxMemoryBytes` is reserved up front where the system allows it.
    */
   static async create(
     module: PolicyModule,
