@@ -67,6 +67,7 @@ export class Policy {
     const instance = await WasmInstance.create(module, options.maxMemoryBytes, options.limits);
     const missing = instance.requiredBuiltins.filter((name) => !options.builtins.has(name));
     if (missing.length > 0) {
+      instance.release();
       throw new BridgeError(
         "POLICY_BUILTIN_MISSING",
         `The policy calls builtins that are not available here: ${missing.map(withReason).join(", ")}; write the policy without them.`,

@@ -4,6 +4,7 @@ import { BridgeError } from "../../../src/errors.ts";
 import type { BucketDemand } from "../../../src/policy/bucket-demand.ts";
 import { readBundle } from "../../../src/policy/bundle.ts";
 import { PolicyEngine } from "../../../src/policy/engine.ts";
+import { PolicyMemory } from "../../../src/policy/policy-memory.ts";
 import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
 import { PolicyStore } from "../../../src/store/policy-store.ts";
 import { decodeValue, type StoredValue } from "../../../src/store/value.ts";
@@ -52,6 +53,14 @@ class ManualDemand implements BucketDemand {
 
 function valueOf(text: string): StoredValue {
   return decodeValue(Buffer.from(text), 1) as StoredValue;
+}
+
+/** The module without the export that names its ABI. */
+function ofAnotherAbi(wasm: Uint8Array): Uint8Array {
+  const changed = Buffer.from(wasm);
+  const at = changed.indexOf("opa_wasm_abi_version");
+  changed.write("opa_wasm_abi_Version", at, "latin1");
+  return changed;
 }
 
 async function setUp(options: { queryTimeoutMs?: number; maxSuspensions?: number } = {}): Promise<{
@@ -193,6 +202,22 @@ describe("PolicyEngine", () => {
       compile.mockRestore();
     }
   });
+
+  it.each(["POLICY_BUILTIN_MISSING", "POLICY_ABI"])(
+    "P5 %s: a policy that is refused gives its memory back to the next one",
+    async (code) => {
+      const { engine } = await setUp();
+      const bundle = await readBundle("test/policies/outbound/bundle.tar.gz");
+      const wasm = code === "POLICY_ABI" ? ofAnotherAbi(bundle.wasm!) : bundle.wasm;
+      const release = vi.spyOn(PolicyMemory.prototype, "release");
+      try {
+        await expect(engine.activate({ ...bundle, wasm })).rejects.toMatchObject({ code });
+        expect(release).toHaveBeenCalledOnce();
+      } finally {
+        release.mockRestore();
+      }
+    },
+  );
 
   it.each([
     ["is answered", undefined],
