@@ -93,8 +93,10 @@ export function* meterWork(module: Uint8Array): Generator<undefined, Uint8Array>
 
   const global = readUnsigned(module, globals.start).value;
   const names = functionNames(module, sections);
+  yield;
   const functions = yield* readFunctions(module, code, names, imported.length);
   const entries = steppingEntries(functions);
+  yield;
   const malloc = (exportedFunction(module, exports, "opa_malloc") ?? -1) - imported.length;
   const call = [OP.call, ...unsigned(hook)];
   const ask = [OP.const, ASKS.more, ...call, OP.end];

@@ -8,7 +8,7 @@ const { wasm: basic } = await readBundle("test/policies/basic/bundle.tar.gz");
 const { wasm: mirror } = await readBundle("test/policies/mirror/bundle.tar.gz");
 
 describe("P5 a policy's module", () => {
-  it("is made over in slices: whoever asks for a decision meanwhile waits for no more than one function", async () => {
+  it("is made over in slices, which may end after each of its functions", async () => {
     const slices = new Slices(0);
     const run = vi.spyOn(slices, "run");
     let turns = 0;
