@@ -11,13 +11,7 @@ import { type Logger, silentLogger } from "../common/logger.ts";
 import type { AccessConfig } from "../config/types.ts";
 import { publicConfig } from "../config/public.ts";
 import { BridgeError, isBridgeError, messageOf, quote } from "../errors.ts";
-import {
-  type ApiError,
-  apiErrorOf,
-  BODY_TOO_LARGE,
-  invalidParameter,
-  RequestError,
-} from "./api-errors.ts";
+import { type ApiError, apiErrorOf, invalidParameter, RequestError } from "./api-errors.ts";
 import { type Access, guard, OPEN_ACCESS, prepareAccess } from "./access/access.ts";
 import { followCertificates } from "./access/certificates.ts";
 import { limitConcurrency } from "./access/limits.ts";
@@ -30,6 +24,7 @@ import { feedRoutes } from "./feed-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { isLoopback, limitSockets, socketOptions } from "./sockets.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
+import { bytesReader } from "./request-bytes.ts";
 import { watchEnds } from "./request-ends.ts";
 import { originForm } from "./request-target.ts";
 import { handleByTurns } from "./turns.ts";
@@ -130,7 +125,6 @@ export function buildApp(
   };
   const app = Fastify({
     ...socketOptions(limits, access.tls),
-    bodyLimit: maxBodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     rewriteUrl: ({ url }) => originForm(url!),
     routerOptions: {
@@ -146,11 +140,7 @@ export function buildApp(
   // Bodies stay bytes: parsing them here would change what numbers look like.
   app.removeAllContentTypeParsers();
   // By its name the usual type is found without being taken apart at every request.
-  app.addContentTypeParser(
-    ["application/json", "*"],
-    { parseAs: "buffer" },
-    (_request, body, done) => done(null, body),
-  );
+  app.addContentTypeParser(["application/json", "*"], bytesReader(maxBodyBytes));
   app.setErrorHandler((error: Error, _request, reply) => sendFailure(reply, error, logger));
   const unknown = unknownRoutes(app);
   app.setNotFoundHandler(({ method, url }, reply) => {
@@ -213,8 +203,7 @@ function sendError(reply: FastifyReply, { status, ...body }: ApiError): FastifyR
 function sendFailure(reply: FastifyReply, error: Error, logger: Logger): FastifyReply {
   if (isBridgeError(error)) return sendError(reply, apiErrorOf(error));
   if (error instanceof RequestError) return sendError(reply, error.apiError);
-  const { statusCode, code } = error as FastifyError;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return sendError(reply, BODY_TOO_LARGE);
+  const { statusCode } = error as FastifyError;
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return sendError(reply, invalidParameter(error.message, statusCode));
   }
