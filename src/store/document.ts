@@ -1,5 +1,5 @@
-import { type NameMap, WIDE_SIZE, WideMap } from "./wide-map.ts";
 import { type Fields, isObjectText, objectText, splitObject, textAt } from "../common/json-text.ts";
+import { KeyTree, NONE } from "./packed/key-tree.ts";
 
 /** The value that a key holds in a document, and the revision that put it there. */
 export interface DocumentEntry {
@@ -42,11 +42,8 @@ export function topOf({ place, name }: PlacedPart): string {
   return place.path[0] ?? name;
 }
 
-class Node {
-  text: string | undefined = undefined;
-  revision = 0;
-  children: NameMap<Node> | undefined = undefined;
-}
+/** The document itself. */
+const ROOT = NONE;
 
 /**
  * One document out of many dotted keys, as a pure function of the current key → value map (never of the
@@ -60,9 +57,9 @@ class Node {
  * Values are JSON texts and stay texts, so that number formats survive.
  */
 export class Document {
-  #root = new Node();
+  readonly #tree = new KeyTree();
+  readonly #hidden = new Set<string>();
   #size = 0;
-  #hidden = new Set<string>();
 
   /** How many keys hold a value. */
   get size(): number {
@@ -76,31 +73,32 @@ export class Document {
 
   /** Sets a key's value; the answer is the entry it replaces. */
   put(key: string, text: string, revision: number): DocumentEntry | undefined {
-    let node = this.#root;
+    const tree = this.#tree;
+    let node = ROOT;
     let start = 0;
-    while (start <= key.length) {
-      let end = key.indexOf(".", start);
-      if (end < 0) end = key.length;
-      const segment = key.slice(start, end);
-      if (node.children === undefined) {
-        node.children = new Map();
-        if (isScalar(node)) this.#hidden.add(key.slice(0, start - 1));
-      }
-      let child = node.children.get(segment);
-      if (child === undefined) {
-        child = new Node();
-        node.children.set(segment, child);
-        if (node.children.size === WIDE_SIZE && !(node.children instanceof WideMap))
-          node.children = new WideMap(node.children);
-      }
-      node = child;
+    for (;;) {
+      const dot = key.indexOf(".", start);
+      const end = dot < 0 ? key.length : dot;
+      const child = tree.child(node, key, start, end);
+      if (child === NONE) {
+        if (tree.firstChild(node) === NONE && this.#isScalar(node)) {
+          this.#hidden.add(key.slice(0, start - 1));
+        }
+        const name = key.slice(start, end);
+        if (dot < 0) {
+          tree.add(node, name, text, revision);
+          this.#size++;
+          return undefined;
+        }
+        node = tree.add(node, name);
+      } else node = child;
+      if (dot < 0) break;
       start = end + 1;
     }
-    const previous = entryOf(node);
+    const previous = this.#entryOf(node);
     if (previous === undefined) this.#size++;
-    node.text = text;
-    node.revision = revision;
-    if (node.children !== undefined) {
+    tree.put(node, text, revision);
+    if (tree.firstChild(node) !== NONE) {
       if (isObjectText(text)) this.#hidden.delete(key);
       else this.#hidden.add(key);
     }
@@ -109,27 +107,20 @@ export class Document {
 
   /** Removes a key's own value, never that of a deeper key; the answer is the entry removed. */
   remove(key: string): DocumentEntry | undefined {
-    const segments = key.split(".");
-    const trail = [this.#root];
-    for (const segment of segments) {
-      const child = trail[trail.length - 1]!.children?.get(segment);
-      if (child === undefined) return undefined;
-      trail.push(child);
-    }
-    const node = trail[trail.length - 1]!;
-    const previous = entryOf(node);
-    if (previous === undefined) return undefined;
-    node.text = undefined;
+    const tree = this.#tree;
+    let node = this.#nodeAt(key.split("."));
+    const previous = node === undefined ? undefined : this.#entryOf(node);
+    if (node === undefined || previous === undefined) return undefined;
     this.#size--;
     this.#hidden.delete(key);
-    for (let depth = segments.length; depth > 0; depth--) {
-      const { text, children } = trail[depth]!;
-      if (text !== undefined || children !== undefined) break;
-      const parent = trail[depth - 1]!;
-      parent.children!.delete(segments[depth - 1]!);
-      if (parent.children!.size > 0) break;
-      parent.children = undefined;
-      this.#hidden.delete(segments.slice(0, depth - 1).join("."));
+    tree.clear(node);
+    let path = key;
+    while (node !== ROOT && tree.firstChild(node) === NONE && !tree.hasText(node)) {
+      const parent = tree.parent(node);
+      tree.remove(node);
+      path = path.slice(0, Math.max(0, path.lastIndexOf(".")));
+      if (tree.firstChild(parent) === NONE) this.#hidden.delete(path);
+      node = parent;
     }
     return previous;
   }
@@ -137,100 +128,145 @@ export class Document {
   /** The entry of exactly this key, hidden or not. */
   entry(key: string): DocumentEntry | undefined {
     const node = this.#nodeAt(key.split("."));
-    return node && entryOf(node);
+    return node === undefined ? undefined : this.#entryOf(node);
   }
 
   /** The JSON text of the document at `path`, or undefined where there is nothing. An empty document is `{}`. */
   text(path: readonly string[] = []): string | undefined {
-    let node = this.#root;
+    const tree = this.#tree;
+    let node = ROOT;
     // The value nearest above, and how many segments lead to it: it also decides what stands further down.
-    let own: string | undefined;
+    let above = NONE;
     let ownDepth = 0;
-    for (const [depth, segment] of path.entries()) {
-      const child = node.children?.get(segment);
-      if (child === undefined) {
+    for (let depth = 0; depth < path.length; depth++) {
+      const child = tree.child(node, path[depth]!);
+      if (child === NONE) {
         // Below the deepest key there is only what a value holds. Where there are deeper keys, only an
         // object is in sight.
-        const objectsOnly = depth - ownDepth + (node.children === undefined ? 0 : 1);
+        const objectsOnly = depth - ownDepth + (tree.firstChild(node) === NONE ? 0 : 1);
+        const own = tree.text(above);
         return own && textAt(own, path.slice(ownDepth), objectsOnly);
       }
       node = child;
-      if (node.text !== undefined) {
-        own = node.text;
+      if (tree.hasText(node)) {
+        above = node;
         ownDepth = depth + 1;
       }
     }
+    const own = tree.text(above);
     const inherited = path.slice(ownDepth);
-    return render(node, own && textAt(own, inherited, inherited.length));
+    return this.#render(node, own && textAt(own, inherited, inherited.length));
   }
 
-  /** Every key with its entry; with a path, only the keys above, at and under it. */
+  /** Every key with its entry; with a path, only the keys above, at and under it. May be read while they change. */
   *entries(path: readonly string[] = []): Generator<[key: string, entry: DocumentEntry]> {
-    let node: Node | undefined = this.#root;
-    const walked: string[] = [];
-    for (const segment of path) {
-      node = node.children?.get(segment);
-      if (node === undefined) return;
-      walked.push(segment);
-      const entry = entryOf(node);
-      if (entry !== undefined && walked.length < path.length) yield [walked.join("."), entry];
+    const above: [string, DocumentEntry][] = [];
+    let node = ROOT;
+    for (const [index, segment] of path.entries()) {
+      node = this.#tree.child(node, segment);
+      if (node === NONE) return yield* above;
+      const entry = this.#entryOf(node);
+      if (entry !== undefined) above.push([path.slice(0, index + 1).join("."), entry]);
     }
-    yield* walk(node, walked.join("."));
+    // Before anybody else comes to change something.
+    const walk = this.#tree.walk(node);
+    yield* above;
+    const names = [...path];
+    for (;;) {
+      const child = walk.next();
+      if (child === NONE) {
+        if (walk.depth === 1) return;
+        walk.leave();
+        names.pop();
+        continue;
+      }
+      names.push(this.#tree.name(child));
+      const entry = this.#entryOf(child);
+      const key = entry && names.join(".");
+      walk.enter(child);
+      if (entry !== undefined) yield [key!, entry];
+    }
   }
 
   /** The parts that make up the document, one after the other. May be read while the document changes. */
-  parts(): Generator<PlacedPart> {
-    return walkParts(this.#root);
+  *parts(): Generator<PlacedPart> {
+    const tree = this.#tree;
+    const walk = tree.walk(ROOT);
+    const places = [placeIn(undefined, undefined, tree.childCount(ROOT))];
+    while (places.length > 0) {
+      const place = places.at(-1)!;
+      const node = walk.next();
+      if (node === NONE) {
+        walk.leave();
+        places.pop();
+        continue;
+      }
+      const name = tree.name(node);
+      const text = tree.text(node);
+      if (text !== undefined) yield { place, name, text: this.#render(node, text) };
+      else {
+        walk.enter(node);
+        places.push(placeIn(place, name, tree.childCount(node)));
+      }
+    }
   }
 
   /** The smallest part that must be set anew for the document to be right after this key has changed. */
   partAt(key: string): DocumentPart {
     const path = key.split(".");
-    let node = this.#root;
+    let node = ROOT;
     for (const [index, segment] of path.entries()) {
-      const child = node.children?.get(segment);
-      if (child === undefined) return { path: path.slice(0, index + 1), text: undefined };
-      if (child.text !== undefined) {
-        return { path: path.slice(0, index + 1), text: render(child, child.text) };
+      node = this.#tree.child(node, segment);
+      if (node === NONE) return { path: path.slice(0, index + 1), text: undefined };
+      const text = this.#tree.text(node);
+      if (text !== undefined) {
+        return { path: path.slice(0, index + 1), text: this.#render(node, text) };
       }
-      node = child;
     }
-    return { path, text: render(node, undefined) };
+    return { path, text: this.#render(node, undefined) };
   }
 
-  #nodeAt(path: readonly string[]): Node | undefined {
-    let node: Node | undefined = this.#root;
+  #nodeAt(path: readonly string[]): number | undefined {
+    let node = ROOT;
     for (const segment of path) {
-      node = node.children?.get(segment);
-      if (node === undefined) return undefined;
+      node = this.#tree.child(node, segment);
+      if (node === NONE) return undefined;
     }
     return node;
   }
-}
 
-function isScalar(node: Node): boolean {
-  return node.text !== undefined && !isObjectText(node.text);
-}
-
-function entryOf(node: Node): DocumentEntry | undefined {
-  return node.text === undefined ? undefined : { text: node.text, revision: node.revision };
-}
-
-function* walk(node: Node, key: string): Generator<[string, DocumentEntry]> {
-  const entry = entryOf(node);
-  if (entry !== undefined) yield [key, entry];
-  if (node.children === undefined) return;
-  for (const [segment, child] of node.children) {
-    yield* walk(child, key === "" ? segment : `${key}.${segment}`);
+  #entryOf(node: number): DocumentEntry | undefined {
+    const text = this.#tree.text(node);
+    return text === undefined ? undefined : { text, revision: this.#tree.revision(node) };
   }
-}
 
-function* walkParts(node: Node, name?: string, above?: Place): Generator<PlacedPart> {
-  if (node.children === undefined) return;
-  const place = placeIn(above, name, node.children.size);
-  for (const [segment, child] of node.children) {
-    if (child.text === undefined) yield* walkParts(child, segment, place);
-    else yield { place, name: segment, text: render(child, child.text) };
+  #isScalar(node: number): boolean {
+    const text = this.#tree.text(node);
+    return text !== undefined && !isObjectText(text);
+  }
+
+  /** A node's document; `own` is its value, or what the value of a shorter key holds at the same place. */
+  #render(node: number, own: string | Fields | undefined): string {
+    const tree = this.#tree;
+    if (tree.firstChild(node) === NONE && typeof own === "string") return own;
+    let fields: Fields | undefined;
+    if (typeof own !== "string") fields = own;
+    else if (isObjectText(own)) {
+      fields = splitObject(own, node, (guide, name) => this.#showsThrough(guide, name));
+    }
+    fields ??= new Map();
+    for (let child = tree.firstChild(node); child !== NONE; child = tree.next(child)) {
+      const name = tree.name(child);
+      fields.set(name, this.#render(child, tree.text(child) ?? fields.get(name)));
+    }
+    return objectText(fields);
+  }
+
+  /** The node under `name` where the fields of a value above it show through. */
+  #showsThrough(node: number, name: string): number | undefined {
+    const child = this.#tree.child(node, name);
+    const shows = child !== NONE && this.#tree.firstChild(child) !== NONE;
+    return shows && !this.#tree.hasText(child) ? child : undefined;
   }
 }
 
@@ -238,23 +274,4 @@ function* walkParts(node: Node, name?: string, above?: Place): Generator<PlacedP
 export function placeIn(above: Place | undefined, name: string | undefined, fields: number): Place {
   if (above === undefined || name === undefined) return { path: [], widths: [fields] };
   return { path: [...above.path, name], widths: [...above.widths, fields] };
-}
-
-/** The node under `name` where the fields of a value above it show through. */
-function showsThrough(node: Node, name: string): Node | undefined {
-  const child = node.children?.get(name);
-  return child?.children !== undefined && child.text === undefined ? child : undefined;
-}
-
-/** A node's document; `own` is its value, or what the value of a shorter key holds at the same place. */
-function render(node: Node, own: string | Fields | undefined): string {
-  if (node.children === undefined && typeof own === "string") return own;
-  let fields: Fields | undefined;
-  if (typeof own !== "string") fields = own;
-  else if (isObjectText(own)) fields = splitObject(own, node, showsThrough);
-  fields ??= new Map();
-  for (const [segment, child] of node.children ?? []) {
-    fields.set(segment, render(child, child.text ?? fields.get(segment)));
-  }
-  return objectText(fields);
 }
