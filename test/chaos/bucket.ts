@@ -6,9 +6,10 @@ import {
   type MsgHdrs,
   nanos,
   NatsError,
+  type StoredMsg,
   type StreamConfig,
 } from "nats";
-import type { Oracle, PendingChange } from "./oracle.ts";
+import type { Oracle, PendingChange, Value } from "./oracle.ts";
 import type { Random } from "./random.ts";
 
 const REQUEST_MS = 1_000;
@@ -46,6 +47,8 @@ export class ChaosBucket {
   /** The revision of each key's last message, as far as it is known; 0 where it has none. */
   readonly #revisions = new Map<string, number>();
   #lastWrite = 0;
+  /** When a server started that may have brought values back, until every key has been asked. */
+  #restored: number | undefined;
 
   constructor(plan: BucketPlan, js: JetStreamClient, jsm: JetStreamManager, oracle: Oracle) {
     this.plan = plan;
@@ -90,6 +93,7 @@ export class ChaosBucket {
       ...(ownTtl && { allow_msg_ttl: true }),
     };
     await this.#jsm.streams.add(config);
+    this.#restored = undefined;
     this.#revisions.clear();
     for (const key of this.keys) this.#revisions.set(key, 0);
   }
@@ -130,6 +134,12 @@ export class ChaosBucket {
   /** Something else than `write` has changed the bucket: what its keys hold has to be asked before the next write. */
   forget(): void {
     this.#revisions.clear();
+  }
+
+  /** A server is about to start, and may bring back what it had discarded: until {@link observe} nobody knows. */
+  restored(): void {
+    this.#restored = performance.now();
+    this.forget();
   }
 
   /**
@@ -198,10 +208,9 @@ export class ChaosBucket {
     const values = await this.read();
     this.forget();
     for (const key of this.keys) {
-      const text = values?.get(key)?.text;
-      const number = text === undefined ? null : (JSON.parse(text) as { n: number }).n;
-      this.#oracle.observed(this.name, key, number);
+      this.#oracle.observed(this.name, key, valueOf(values?.get(key)?.text), this.#restored);
     }
+    this.#restored = undefined;
   }
 
   /** A value's own time to live, in milliseconds. */
@@ -210,18 +219,29 @@ export class ChaosBucket {
   }
 
   async #lastRevision(key: string): Promise<number | undefined> {
+    let message: StoredMsg | undefined;
     try {
       const query = { last_by_subj: this.subject(key) };
-      return (await this.#jsm.streams.getMessage(this.stream, query)).seq;
+      message = await this.#jsm.streams.getMessage(this.stream, query);
     } catch (error) {
-      return codeOf(error) === MESSAGE_NOT_FOUND ? 0 : undefined;
+      if (codeOf(error) !== MESSAGE_NOT_FOUND) return undefined;
     }
+    if (this.#restored !== undefined) {
+      // The write that follows replaces it before all keys are asked.
+      const live = message === undefined || isMarker(message.header) ? undefined : message;
+      this.#oracle.observed(this.name, key, valueOf(live?.string()), this.#restored);
+    }
+    return message?.seq ?? 0;
   }
 }
 
 /** JetStream's own code of an error, if it comes from there. */
 export function codeOf(error: unknown): number | undefined {
   return error instanceof NatsError ? error.api_error?.err_code : undefined;
+}
+
+function valueOf(text: string | undefined): Value {
+  return text === undefined ? null : (JSON.parse(text) as { n: number }).n;
 }
 
 function lifeOf(ms: number): MsgHdrs {

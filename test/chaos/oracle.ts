@@ -58,20 +58,7 @@ class KeyHistory {
     const from = performance.now();
     // Until NATS has answered it may be stored, and begin to age.
     const expires = from + REQUEST_MS + lifeMs;
-    const mayExpire = from + lifeMs - EXPIRY_MS;
-    const truth: Truth = {
-      value,
-      from,
-      to: Infinity,
-      write: {},
-      expires,
-      mayExpire,
-      unsure: false,
-    };
-    const never = { expires: Infinity, mayExpire: Infinity };
-    const expired: Truth = { ...truth, value: null, from: mayExpire, ...never };
-    const own = lifeMs === Infinity ? [truth] : [truth, expired];
-    this.#truths.push(...own);
+    const own = this.#add(value, from, expires, from + lifeMs - EXPIRY_MS);
     return {
       acknowledged: () => this.#settle(own),
       rejected: () => {
@@ -87,11 +74,12 @@ class KeyHistory {
     };
   }
 
-  /** NATS says that this is true now. */
-  observed(value: Value): void {
+  /** NATS says that this is true now; what it has brought back has been true since `restored`. */
+  observed(value: Value, restored: number | undefined): void {
     const now = performance.now();
+    if (value === null && restored !== undefined) this.#endedUnseen(restored, now);
     const open = this.#truths.filter((truth) => truth.value === value && truth.to > now);
-    if (open.length === 0) this.begin(value, Infinity).acknowledged();
+    if (open.length === 0) this.#settle(this.#back(value, restored ?? now));
     else this.#settle(this.#truths.filter((truth) => truth.unsure || sameWrite(truth, open)));
   }
 
@@ -116,6 +104,28 @@ class KeyHistory {
         return `${value === undefined ? "anything" : value} [${at(from)} to ${at(to)}${ends}]`;
       })
       .join(", ");
+  }
+
+  #add(value: Value | undefined, from: number, expires: number, mayExpire: number): Truth[] {
+    const truth = { value, from, to: Infinity, write: {}, expires, mayExpire, unsure: false };
+    const never = { expires: Infinity, mayExpire: Infinity };
+    const expired = { ...truth, value: null, from: mayExpire, ...never };
+    const own = mayExpire === Infinity ? [truth] : [truth, expired];
+    this.#truths.push(...own);
+    return own;
+  }
+
+  /** An earlier value is back. It ends when it would have ended. */
+  #back(value: Value, from: number): Truth[] {
+    const earlier = this.#truths.findLast((truth) => value !== null && truth.value === value);
+    return this.#add(value, from, earlier?.expires ?? Infinity, earlier?.mayExpire ?? Infinity);
+  }
+
+  /** An earlier value may have been back, and have ended by itself before NATS was asked. */
+  #endedUnseen(from: number, to: number): void {
+    const ended = this.#truths.filter((truth) => truth.mayExpire <= to && truth.expires >= from);
+    const once = new Map(ended.map((truth) => [truth.write, { ...truth, from, to }]));
+    this.#truths.unshift(...once.values());
   }
 
   /** Nothing but these is true from now on. */
@@ -148,9 +158,9 @@ export class Oracle {
     this.#history(bucket, key).begin(undefined, Infinity);
   }
 
-  /** NATS was asked, and says that this is true now. */
-  observed(bucket: string, key: string, value: Value): void {
-    this.#history(bucket, key).observed(value);
+  /** NATS was asked, and says that this is true now; it may have brought values back when it was `restored`. */
+  observed(bucket: string, key: string, value: Value, restored?: number): void {
+    this.#history(bucket, key).observed(value, restored);
   }
 
   /** As {@link begin}, for several keys that change at once. */

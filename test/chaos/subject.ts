@@ -55,6 +55,7 @@ export class Subject {
   readonly tally: Tally = { decisions: 0, refused: 0, stale: 0, torn: 0 };
   readonly #plan: BridgePlan;
   readonly #asking = new Set<Promise<void>>();
+  #undecided = 0;
   #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
 
@@ -73,7 +74,7 @@ export class Subject {
     this.#loop = (async () => {
       while (!signal.aborted) {
         await delay(random.int(1, 8));
-        if (this.#asking.size >= MOST_WAITING) continue;
+        if (this.#undecided >= MOST_WAITING) continue;
         const bucket = random.pick(world.buckets);
         const asking = this.#ask(world, bucket, random.pick(bucket.keys)).finally(() =>
           this.#asking.delete(asking),
@@ -104,7 +105,9 @@ export class Subject {
     const root = bucket.name === this.#plan.root;
     const asked = performance.now();
     const facts = { ...noFacts };
+    this.#undecided++;
     const text = await this.#decide("chaos/answer", { bucket: bucket.name, key, root }, facts);
+    this.#undecided--;
     const answered = performance.now();
     this.tally.decisions++;
     if (text === undefined) {
@@ -123,6 +126,7 @@ export class Subject {
     const strict = asked - STRICT_MS - STRICT_SLACK_MS;
     const since = this.#mayBeOld(bucket.name, facts) ? excused : Math.max(excused, strict);
     const { onStale } = this.#plan;
+    await world.restoring.waitForUnlock();
     for (const value of values) {
       // Out of sight: to this policy there is no such bucket.
       const hides = bucket.name === this.#plan.strict && onStale === "hide" && !answer.watched;

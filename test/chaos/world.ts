@@ -21,6 +21,8 @@ export class World {
   readonly blindness: Blindness = new Blindness();
   readonly jsm: JetStreamManager;
   readonly buckets: readonly ChaosBucket[];
+  /** Held from a server's end until its next start's values are known: answers are judged after that. */
+  readonly restoring: Mutex = new Mutex();
   readonly #connection: NatsConnection;
   readonly #servers = new Mutex();
   readonly #report: (line: string) => void;

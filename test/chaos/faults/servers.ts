@@ -7,8 +7,11 @@ import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
 import type { Fault } from "./fault.ts";
 
-/** One node goes and comes back. What it alone kept in memory is lost with it. */
-async function outage(
+/**
+ * One node goes and comes back. What it alone kept in memory is lost with it; what it had discarded, as too much or
+ * too old, may be there again.
+ */
+function outage(
   world: World,
   server: NatsServer,
   random: Random,
@@ -16,20 +19,23 @@ async function outage(
 ): Promise<void> {
   const { nodes } = world.plan;
   const lost = nodes === 1 ? world.buckets.filter((b) => b.plan.storage === "memory") : [];
-  await holding(lost, async () => {
-    const recovered = world.blindness.begin();
-    const emptied = lost.map((bucket) => bucket.emptied());
-    await end();
-    await delay(random.int(0, 1_200));
-    await server.start();
-    for (const change of emptied) change.acknowledged();
-    for (const bucket of lost) await remake(world, random, bucket);
-    await elected(world);
-    recovered(nodes === 1 ? RECOVERY_MS : SILENCE_MS + RECOVERY_MS);
+  return world.restoring.runExclusive(async () => {
+    await holding(lost, async () => {
+      const recovered = world.blindness.begin();
+      const emptied = lost.map((bucket) => bucket.emptied());
+      await end();
+      await delay(random.int(0, 1_200));
+      for (const bucket of world.buckets) bucket.restored();
+      await server.start();
+      for (const change of emptied) change.acknowledged();
+      for (const bucket of lost) await remake(world, random, bucket);
+      await elected(world);
+      recovered(nodes === 1 ? RECOVERY_MS : SILENCE_MS + RECOVERY_MS);
+    });
+    for (const bucket of world.buckets) {
+      await bucket.lock.runExclusive(() => world.insist(() => bucket.observe()));
+    }
   });
-  for (const bucket of world.buckets) {
-    await bucket.lock.runExclusive(() => world.insist(() => bucket.observe()));
-  }
 }
 
 /** Resolves when the cluster can do again what a bridge needs of it: every stream is led, and takes new consumers. */
