@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { countConsumers } from "./consumers.ts";
 import { leftOver, type Resources, resources, type Sample, sample } from "./leaks.ts";
+import { REMEMBERED_MS } from "./oracle.ts";
 import type { World } from "./world.ts";
 
 const FAULTS_PER_SAMPLE = 10;
@@ -14,6 +15,8 @@ export class Endurance {
   readonly #world: World;
   #before: Resources = new Map();
   #faults = 0;
+  /** Until then the oracle itself remembers more and more. */
+  readonly #steadyAt = performance.now() + REMEMBERED_MS;
 
   constructor(world: World) {
     this.#world = world;
@@ -34,7 +37,8 @@ export class Endurance {
 
   /** A fault is over. */
   happened(): void {
-    if (++this.#faults % FAULTS_PER_SAMPLE === 0) this.samples.push(sample(this.#faults));
+    if (++this.#faults % FAULTS_PER_SAMPLE > 0 || performance.now() < this.#steadyAt) return;
+    this.samples.push(sample(this.#faults));
   }
 
   /** What there is too much of once everything is well again, in words. */

@@ -38,7 +38,8 @@ export interface Question {
 
 /** How long a write may take that NATS acknowledges. */
 const REQUEST_MS = 1_000;
-const REMEMBERED_MS = 120_000;
+/** How long what is no longer true is remembered. */
+export const REMEMBERED_MS = 120_000;
 
 /** What was true of one key, and when. */
 class KeyHistory {

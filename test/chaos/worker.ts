@@ -34,9 +34,11 @@ async function run({ seed, ...settings }: Exclude<Order, "end">): Promise<void> 
     );
     const lingers = checked.finally(() => lingering.delete(lingers));
     lingering.add(lingers);
-    samples.push(...result.samples.map((taken) => ({ ...taken, faults: faults + taken.faults })));
+    const before = faults;
     for (const count of Object.values(result.faults)) faults += count;
-    samples.push(sample(faults));
+    // Among those of living bridges, one without what they held would hide that it has grown.
+    if (result.samples.length === 0) samples.push(sample(faults));
+    for (const taken of result.samples) samples.push({ ...taken, faults: before + taken.faults });
     tell({ kind: "result", result });
   } catch (error) {
     tell({ kind: "failed", seed, message: text(error) });
