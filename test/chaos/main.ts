@@ -54,6 +54,12 @@ if (values.help || !possible) {
   process.exit(values.help ? 0 : 2);
 }
 
+// Whoever reads the output has had enough, as `head` does. Workers and servers end with this process.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(1);
+});
+
 // The workers' own copy of the tools is compiled to where it would not find what is installed.
 const tools = fileURLToPath(new URL("../../../../dist/tools/main.js", import.meta.url));
 const { stdout } = await promisify(execFile)(process.execPath, [tools, "nats-server"]);
