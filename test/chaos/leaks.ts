@@ -72,10 +72,11 @@ export interface Growth {
   readonly memories: number;
 }
 
-/** How memory grows with every fault, between the second and the last quarter of the samples. */
+/** How memory grows with every fault, between the second and the last quarter of the faults. */
 export function growth(samples: readonly Sample[]): Growth {
   // The first faults fill caches and compile code.
-  const steady = samples.slice(Math.floor(samples.length / 4));
+  const early = (samples.at(-1)?.faults ?? 0) / 4;
+  const steady = samples.filter((taken) => taken.faults >= early);
   const [first, last] = [steady[0], steady.at(-1)];
   const faults = last === undefined ? 0 : last.faults - first!.faults;
   if (faults < LEAST_FAULTS) return { faults: 0, bytesPerFault: 0, memories: 0 };
