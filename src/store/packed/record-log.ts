@@ -1,3 +1,5 @@
+import { BridgeError } from "../../errors.ts";
+
 /** What a record is of, and where it lies: kept by whoever keeps records. */
 export interface RecordOwners {
   /** Where the record of this owner lies; what else there was of it is dead. */
@@ -32,9 +34,14 @@ const WORDS_PER_UNIT = UNIT / 4;
 const CHUNK_BYTES = 256 * 1024;
 const PLACE_BITS = Math.log2(CHUNK_BYTES / UNIT);
 const PLACE_MASK = (1 << PLACE_BITS) - 1;
+/** What is left of 32 bits for a chunk's index; with large records alone it is 4 GiB. */
+const MOST_CHUNKS = 2 ** (32 - PLACE_BITS);
 const LEAST_CHUNK_BYTES = 1024;
-/** A record of more bytes has a chunk of its own. */
-const LARGE_BYTES = CHUNK_BYTES / 4;
+/**
+ * A record of more bytes has a chunk of its own. So little stays free at the ends of chunks, from which the next record
+ * has gone to another, that it alone is never enough to clear one.
+ */
+const LARGE_BYTES = CHUNK_BYTES / 8;
 /** Chunks are cleared when this share of what is live is wasted, and by so many bytes at least. */
 const WASTE_SHARE = 0.25;
 const WASTE_BYTES = 4096;
@@ -50,6 +57,7 @@ const TWO_POW_32 = 2 ** 32;
  */
 export class RecordLog {
   readonly #owners: RecordOwners;
+  readonly #mostChunks: number;
   readonly #chunks: (Chunk | undefined)[] = [];
   readonly #free: number[] = [];
   /** The index of the chunk that records are added to. */
@@ -57,8 +65,10 @@ export class RecordLog {
   #allocated = 0;
   #live = 0;
 
-  constructor(owners: RecordOwners) {
+  /** With fewer chunks than it can have, in tests. */
+  constructor(owners: RecordOwners, mostChunks: number = MOST_CHUNKS) {
     this.#owners = owners;
+    this.#mostChunks = mostChunks;
   }
 
   /** Bytes that are allocated. */
@@ -66,7 +76,7 @@ export class RecordLog {
     return this.#allocated;
   }
 
-  /** Adds a record, without a text where that is undefined; the answer is its place. */
+  /** Adds a record, without a text where that is undefined; the answer is its place. Throws `BUCKET_OVER_BUDGET`. */
   add(owner: number, name: string, text: string | undefined, revision: number): number {
     const isWide = hasWideUnits(name);
     const nameBytes = isWide ? name.length * 2 : name.length;
@@ -81,7 +91,7 @@ export class RecordLog {
     return place;
   }
 
-  /** Sets a record's text; the answer is its place, which may be another. */
+  /** Sets a record's text; the answer is its place, which may be another. Throws `BUCKET_OVER_BUDGET`. */
   put(place: number, text: string, revision: number): number {
     const { bytes, words } = this.#chunkOf(place);
     const word = wordOf(place);
@@ -130,7 +140,7 @@ export class RecordLog {
     const { bytes, words, used } = this.#chunks[index]!;
     for (let word = 0; word * 4 < used; word += words[word + SIZE]! / 4) {
       const owner = words[word]!;
-      const place = (index << PLACE_BITS) + word / WORDS_PER_UNIT;
+      const place = placeIn(index, word);
       if (this.#owners.placeOf(owner) !== place) continue;
       const size = words[word + SIZE]!;
       const next = this.#allocate(owner, size);
@@ -213,7 +223,7 @@ export class RecordLog {
     chunk.used += size;
     chunk.live += size;
     this.#live += size;
-    return (index << PLACE_BITS) + word / WORDS_PER_UNIT;
+    return placeIn(index, word);
   }
 
   /** A document that is small has small chunks. */
@@ -225,6 +235,7 @@ export class RecordLog {
   }
 
   #newChunk(length: number): number {
+    if (this.#free.length === 0 && this.#chunks.length === this.#mostChunks) throw full();
     const bytes = Buffer.allocUnsafeSlow(length);
     const index = this.#free.pop() ?? this.#chunks.length;
     this.#chunks[index] = { bytes, words: new Int32Array(bytes.buffer), used: 0, live: 0 };
@@ -257,6 +268,11 @@ export class RecordLog {
   }
 }
 
+/** A signed integer of 32 bits. */
+function placeIn(chunk: number, word: number): number {
+  return (chunk << PLACE_BITS) | (word / WORDS_PER_UNIT);
+}
+
 function wordOf(place: number): number {
   return (place & PLACE_MASK) * WORDS_PER_UNIT;
 }
@@ -272,4 +288,11 @@ function roundUp(bytes: number): number {
 function hasWideUnits(name: string): boolean {
   for (let index = 0; index < name.length; index++) if (name.charCodeAt(index) > 0xff) return true;
   return false;
+}
+
+function full(): BridgeError {
+  return new BridgeError(
+    "BUCKET_OVER_BUDGET",
+    "A bucket's keys and values take more than the 4 GiB that can be kept of one; watch smaller buckets.",
+  );
 }

@@ -9,10 +9,11 @@ interface Model {
 }
 
 /** A log with what must be in it. */
-function newLog(): {
+function newLog(mostChunks?: number): {
   log: RecordLog;
   places: Map<number, number>;
   models: Map<number, Model>;
+  moves: { count: number };
   add: (owner: number, name: string, text: string | undefined, revision: number) => void;
   put: (owner: number, text: string, revision: number) => void;
   clear: (owner: number) => void;
@@ -21,14 +22,20 @@ function newLog(): {
 } {
   const places = new Map<number, number>();
   const models = new Map<number, Model>();
-  const log = new RecordLog({
-    placeOf: (owner) => places.get(owner) ?? -1,
-    moved: (owner, place) => void places.set(owner, place),
-  });
+  const moves = { count: 0 };
+  const owners = {
+    placeOf: (owner: number) => places.get(owner) ?? -1,
+    moved(owner: number, place: number) {
+      places.set(owner, place);
+      moves.count++;
+    },
+  };
+  const log = new RecordLog(owners, mostChunks);
   return {
     log,
     places,
     models,
+    moves,
     add(owner, name, text, revision) {
       places.set(owner, log.add(owner, name, text, revision));
       models.set(owner, { name, text, revision });
@@ -122,5 +129,31 @@ describe("S4 names and values outside V8's heap", () => {
     const { log, add } = newLog();
     for (let owner = 0; owner < 5; owner++) add(owner, `user-${owner}`, '{"role":"admin"}', 1);
     expect(log.size).toBe(1024);
+  });
+
+  it.each([
+    ["a quarter of a chunk and small ones", (index: number) => (index % 4 === 3 ? 300 : 65_450)],
+    ["an eighth of a chunk and small ones", (index: number) => (index % 8 === 7 ? 600 : 32_700)],
+    ["of any size", (index: number) => (index * 7_919) % 40_000],
+  ])("stay where they are as long as none of them goes: %s", (_, sizeOf) => {
+    const { models, moves, add, expectRecord } = newLog();
+    for (let owner = 0; owner < 1_000; owner++) {
+      add(owner, `user-${owner}`, "x".repeat(sizeOf(owner)), 1);
+    }
+    expect(moves.count).toBe(0);
+    for (const owner of models.keys()) expectRecord(owner);
+  });
+
+  it("are refused when there are too many for their places, and what is there stays", () => {
+    const { models, add, put, remove, expectRecord } = newLog(3);
+    const text = "x".repeat(40_000);
+    for (let owner = 0; owner < 3; owner++) add(owner, `user-${owner}`, text, 1);
+    const refused = expect.objectContaining({ code: "BUCKET_OVER_BUDGET" }) as Error;
+    expect(() => add(3, "user-3", text, 1)).toThrow(refused);
+    expect(() => put(2, text.repeat(3), 2)).toThrow(refused);
+    for (const owner of models.keys()) expectRecord(owner);
+    remove(1);
+    add(3, "user-3", text, 1);
+    for (const owner of models.keys()) expectRecord(owner);
   });
 });
