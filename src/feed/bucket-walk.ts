@@ -52,6 +52,7 @@ export class BucketWalk {
 
   /** Forgets what is left to walk. */
   clear(): void {
+    this.#walk?.entries.return?.();
     this.#walk = undefined;
     this.#isCut = false;
     this.#waiting.clear();

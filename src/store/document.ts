@@ -1,5 +1,6 @@
 import { type Fields, isObjectText, objectText, splitObject, textAt } from "../common/json-text.ts";
 import { KeyTree, NONE } from "./packed/key-tree.ts";
+import type { TreeWalk } from "./packed/tree-walk.ts";
 
 /** The value that a key holds in a document, and the revision that put it there. */
 export interface DocumentEntry {
@@ -69,6 +70,11 @@ export class Document {
   /** The keys whose value is hidden by deeper keys, in no particular order. */
   get hidden(): ReadonlySet<string> {
     return this.#hidden;
+  }
+
+  /** How many readings of its entries or parts are under way. */
+  get readings(): number {
+    return this.#tree.walks;
   }
 
   /** Sets a key's value; the answer is the entry it replaces. */
@@ -170,8 +176,41 @@ export class Document {
     }
     // Before anybody else comes to change something.
     const walk = this.#tree.walk(node);
-    yield* above;
-    const names = [...path];
+    try {
+      yield* above;
+      yield* this.#entriesOf(walk, [...path]);
+    } finally {
+      walk.end();
+    }
+  }
+
+  /** The parts that make up the document, one after the other. May be read while the document changes. */
+  *parts(): Generator<PlacedPart> {
+    const walk = this.#tree.walk(ROOT);
+    try {
+      yield* this.#partsOf(walk);
+    } finally {
+      walk.end();
+    }
+  }
+
+  /** The smallest part that must be set anew for the document to be right after this key has changed. */
+  partAt(key: string): DocumentPart {
+    const path = key.split(".");
+    let node = ROOT;
+    for (const [index, segment] of path.entries()) {
+      node = this.#tree.child(node, segment);
+      if (node === NONE) return { path: path.slice(0, index + 1), text: undefined };
+      const text = this.#tree.text(node);
+      if (text !== undefined) {
+        return { path: path.slice(0, index + 1), text: this.#render(node, text) };
+      }
+    }
+    return { path, text: this.#render(node, undefined) };
+  }
+
+  /** `names` lead to where the walk began. */
+  *#entriesOf(walk: TreeWalk, names: string[]): Generator<[string, DocumentEntry]> {
     for (;;) {
       const child = walk.next();
       if (child === NONE) {
@@ -182,16 +221,14 @@ export class Document {
       }
       names.push(this.#tree.name(child));
       const entry = this.#entryOf(child);
-      const key = entry && names.join(".");
+      const key = names.join(".");
       walk.enter(child);
-      if (entry !== undefined) yield [key!, entry];
+      if (entry !== undefined) yield [key, entry];
     }
   }
 
-  /** The parts that make up the document, one after the other. May be read while the document changes. */
-  *parts(): Generator<PlacedPart> {
+  *#partsOf(walk: TreeWalk): Generator<PlacedPart> {
     const tree = this.#tree;
-    const walk = tree.walk(ROOT);
     const places = [placeIn(undefined, undefined, tree.childCount(ROOT))];
     while (places.length > 0) {
       const place = places.at(-1)!;
@@ -209,21 +246,6 @@ export class Document {
         places.push(placeIn(place, name, tree.childCount(node)));
       }
     }
-  }
-
-  /** The smallest part that must be set anew for the document to be right after this key has changed. */
-  partAt(key: string): DocumentPart {
-    const path = key.split(".");
-    let node = ROOT;
-    for (const [index, segment] of path.entries()) {
-      node = this.#tree.child(node, segment);
-      if (node === NONE) return { path: path.slice(0, index + 1), text: undefined };
-      const text = this.#tree.text(node);
-      if (text !== undefined) {
-        return { path: path.slice(0, index + 1), text: this.#render(node, text) };
-      }
-    }
-    return { path, text: this.#render(node, undefined) };
   }
 
   #nodeAt(path: readonly string[]): number | undefined {

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { ChunkedInts } from "./chunked-ints.ts";
 import { RecordLog, type RecordOwners } from "./record-log.ts";
+import { TreeWalk } from "./tree-walk.ts";
 
 /** No node: the tree's root has this number, and is nobody's child. */
 export const NONE = 0;
@@ -142,13 +143,19 @@ export class KeyTree {
     return this.#get(node, NEXT);
   }
 
-  /** Starts a walk through what is under a node. Nodes may come and go meanwhile. */
+  /** How many walks are told of nodes that go. */
+  get walks(): number {
+    return this.#walks.size;
+  }
+
+  /**
+   * Starts a walk through what is under a node. Nodes may come and go until it is ended. One that is left unended is
+   * forgotten when V8 collects all garbage, which may be long after.
+   */
   walk(node: number): TreeWalk {
-    const walk = new TreeWalk(this, node);
-    for (const reference of this.#walks) {
-      if (reference.deref() === undefined) this.#walks.delete(reference);
-    }
-    this.#walks.add(new WeakRef(walk));
+    const walk: TreeWalk = new TreeWalk(this, node, () => this.#walks.delete(reference));
+    const reference = new WeakRef(walk);
+    this.#walks.add(reference);
     return walk;
   }
 
@@ -234,46 +241,6 @@ export class KeyTree {
       node = next;
     }
     if (this.#bucketCount === this.#bucketPower * 2) this.#bucketPower = this.#bucketCount;
-  }
-}
-
-/** A walk through a tree, from one level to another and back: at each, to one child after the other. */
-export class TreeWalk {
-  readonly #tree: KeyTree;
-  /** Which node comes next at each level. */
-  readonly #next: number[];
-
-  constructor(tree: KeyTree, node: number) {
-    this.#tree = tree;
-    this.#next = [tree.firstChild(node)];
-  }
-
-  /** How many levels have been entered, the first one included. */
-  get depth(): number {
-    return this.#next.length;
-  }
-
-  /** The next node at this level; {@link NONE} when there is none. */
-  next(): number {
-    const level = this.#next.length - 1;
-    const node = this.#next[level]!;
-    if (node !== NONE) this.#next[level] = this.#tree.next(node);
-    return node;
-  }
-
-  /** Goes on with the children of the node that {@link next} has just answered with. */
-  enter(node: number): void {
-    this.#next.push(this.#tree.firstChild(node));
-  }
-
-  /** Goes on at the level above. */
-  leave(): void {
-    this.#next.pop();
-  }
-
-  /** To be told that a node goes, and which one comes after it. */
-  skip(node: number, after: number): void {
-    for (const [level, next] of this.#next.entries()) if (next === node) this.#next[level] = after;
   }
 }
 

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Document } from "../../../../src/store/document.ts";
 import { KeyTree, NONE } from "../../../../src/store/packed/key-tree.ts";
 
 /** The names under a node, in the tree's order. */
@@ -137,5 +138,21 @@ describe("S4 a tree of names", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("knows of no walk that has come to its end, or was left by who read a document", () => {
+    const document = new Document();
+    for (const key of ["a", "a.b", "c.d", "c.e"]) document.put(key, "{}", 1);
+    const left = document.entries();
+    left.next();
+    expect(document.readings).toBe(1);
+    for (let round = 0; round < 3; round++) {
+      expect([...document.entries(["c"])]).toHaveLength(2);
+      expect([...document.parts()]).toHaveLength(3);
+      for (const [key] of document.entries()) if (key === "a.b") break;
+    }
+    expect(document.readings).toBe(1);
+    left.return(undefined);
+    expect(document.readings).toBe(0);
   });
 });
