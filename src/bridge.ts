@@ -216,7 +216,7 @@ export class Bridge implements AsyncDisposable {
     wanted: LeastRevisions,
     timeoutMs: number = this.config.policy.queryTimeoutMs,
   ): Promise<() => void> {
-    return awaitRevisions(this.manager, this.store, wanted, timeoutMs);
+    return awaitRevisions(this.manager, wanted, timeoutMs);
   }
 
   /**

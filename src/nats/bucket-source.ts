@@ -46,7 +46,7 @@ export type GapCause = "reconnect" | "incarnation" | "regressed" | "lost" | "sil
 
 /**
  * Hears one bucket as one ordered stream: `opened`, the entries of the snapshot, `loaded`, the live entries
- * (with `current` whenever it is so), `ended`. All calls are synchronous and come in this order; nothing is
+ * (with `current` whenever it is so), `ended`; `whole` wherever it changes. All calls are synchronous and come in this order; nothing is
  * called after `ended` or `stop()`. While there is no connection nothing is called; once it is back, `ended` is.
  *
  * `opened` and `entry` may throw: a BridgeError is handed to `ended` as it is, anything else wrapped in one.
@@ -62,6 +62,15 @@ export interface BucketSink {
    * may have been long on its way, with newer entries behind it.
    */
   loaded(revision: number, ageMs?: number): void;
+  /**
+   * Up to which revision what has been handed over is whole from now on: every key is as it was then, or as it was
+   * later. Infinity: as far as the stream has come, as it is before the first call.
+   *
+   * Where a key is written again before the server has delivered its earlier message, that message never comes.
+   * This is called before the entry behind it is handed over, or before `loaded`, and again once what has taken
+   * its place was handed over.
+   */
+  whole(revision: number): void;
   /** The server has nothing more to deliver: what has been heard is all there is up to this revision, as of now. */
   current(revision: number): void;
   /** There was a gap, or the stream is gone. To go on, open another stream, which begins with a snapshot. */

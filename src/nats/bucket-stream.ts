@@ -1,11 +1,9 @@
 import {
-  DeliverPolicy,
   Empty,
   type JetStreamManager,
   type Msg,
   type NatsConnection,
   NatsError,
-  type StreamConfig,
   type StreamInfo,
   type Subscription,
 } from "nats";
@@ -22,8 +20,9 @@ import { bucketInfo, type Expiry, expiryOf } from "./bucket-info.ts";
 import type { BucketRun, BucketSink, GapCause, OpenOptions } from "./bucket-source.ts";
 import type { NatsLink } from "./connection.ts";
 import { bucketError, flowControlError } from "./errors.ts";
-import { followingConsumer, HEARTBEAT_MS } from "./follow-consumer.ts";
+import { deliverPolicy, followingConsumer, HEARTBEAT_MS } from "./follow-consumer.ts";
 import { KeyPrefix } from "./key-prefix.ts";
+import { LeftOut } from "./left-out.ts";
 import { Overlap } from "./overlap.ts";
 import { SnapshotEnd } from "./snapshot-end.ts";
 import type { WireMessage } from "./wire/frame-scanner.ts";
@@ -39,7 +38,7 @@ const TICK_MS = 250;
  * The client library's watch hides what must be known here: it resumes by sequence after a gap, which can't
  * see deletions that were compacted away nor a bucket that was made anew, and needs 10 s or more to notice.
  * Here every gap ends the stream, and whoever follows the bucket opens another, from a snapshot.
- * Where the snapshot ends: {@link SnapshotEnd}.
+ * Where the snapshot ends: {@link SnapshotEnd}. What the server never delivers: {@link LeftOut}.
  */
 export class BucketStream implements BucketRun {
   readonly #link: NatsLink;
@@ -49,6 +48,7 @@ export class BucketStream implements BucketRun {
   readonly #history: boolean;
   readonly #unlisten: (() => void)[];
   readonly #monitor: NodeJS.Timeout;
+  readonly #leftOut: LeftOut;
   #connection: NatsConnection | undefined;
   #manager: JetStreamManager | undefined;
   #subscription: Subscription | undefined;
@@ -76,8 +76,12 @@ export class BucketStream implements BucketRun {
     this.#history = options.history ?? false;
     this.#unlisten = [link.onDenied((subject) => this.#checkDenied(subject))];
     this.#monitor = setInterval(() => this.#checkSilence(), TICK_MS).unref();
-    this.#snapshot = new SnapshotEnd(
+    this.#leftOut = new LeftOut(
       () => this.#lastSequence(),
+      (revision) => sink.whole(revision),
+    );
+    this.#snapshot = new SnapshotEnd(
+      () => this.#leftOut.ask(),
       (revision) => this.#finishSnapshot(revision),
       (error) => this.#fail(error),
     );
@@ -88,6 +92,7 @@ export class BucketStream implements BucketRun {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#monitor);
+    this.#leftOut.stop();
     for (const unlisten of this.#unlisten) unlisten();
     this.#unsubscribe();
   }
@@ -143,7 +148,7 @@ export class BucketStream implements BucketRun {
       {
         stream: `KV_${this.#bucket}`,
         filter: `$KV.${name ?? "*"}.>`,
-        deliver: this.#deliverPolicy(config),
+        deliver: deliverPolicy(this.#connection!, config, this.#history),
         headersOnly: this.#headersOnly,
       },
       this.#link.timeoutMs,
@@ -155,6 +160,7 @@ export class BucketStream implements BucketRun {
     const empty = state.messages === 0 && consumer.num_pending === 0 && this.#delivered === 0;
     if (empty && consumer.delivered.consumer_seq === 0) {
       this.#overlap = undefined;
+      this.#leftOut.begins(state.last_seq);
       this.#finishSnapshot(state.last_seq);
     } else this.#snapshot?.begin();
   }
@@ -167,17 +173,6 @@ export class BucketStream implements BucketRun {
     });
     const hearPlain = this.#heard((message: WireMessage) => this.#receivePlain(message));
     this.#untap = WireTap.of(this.#connection!)?.take(this.#subscription, hearPlain);
-  }
-
-  /**
-   * With one value per key all messages are last values. Servers before 2.10 deliver other messages in place of
-   * those that vanished from their list of last values, again and again; there older values come first.
-   */
-  #deliverPolicy({ max_msgs_per_subject }: StreamConfig): DeliverPolicy {
-    if (this.#history) return DeliverPolicy.All;
-    const [major = 0, minor = 0] = (this.#connection!.info?.version ?? "").split(".").map(Number);
-    const listed = major > 2 || (major === 2 && minor >= 10);
-    return listed && max_msgs_per_subject !== 1 ? DeliverPolicy.LastPerSubject : DeliverPolicy.All;
   }
 
   async #info(): Promise<StreamInfo> {
@@ -200,6 +195,7 @@ export class BucketStream implements BucketRun {
   #finishSnapshot(revision: number): void {
     if (this.#ended) return;
     this.#snapshot = undefined;
+    this.#leftOut.loaded();
     this.#sink.loaded(revision, performance.now() - this.#askedAt);
   }
 
@@ -249,6 +245,7 @@ export class BucketStream implements BucketRun {
     }
     this.#delivered = delivered;
     this.#revision = Math.max(this.#revision, sequence);
+    this.#leftOut.comes(sequence);
     if (key !== undefined && this.#overlap?.isNews(key, sequence) !== false) {
       this.#sink.entry({
         key,
@@ -268,13 +265,19 @@ export class BucketStream implements BucketRun {
     if (delivered > this.#delivered) this.#gap(`${delivered - this.#delivered} messages were lost`);
     // An idle server has delivered all there is up to its position: the tail may have been purged. Not always
     // all there is, though: it also idles after each message that vanished from a list of last values.
-    else if (!stalled) this.#reached(Math.max(position, this.#revision), 0);
+    else if (!stalled) {
+      this.#leftOut.idles(position);
+      this.#reached(Math.max(position, this.#revision), 0);
+    }
   }
 
   #reached(position: number, pending: number): void {
     if (this.#ended) return;
     if (this.#snapshot !== undefined) this.#snapshot.reached(position, pending);
-    else if (pending === 0) this.#sink.current(position);
+    else {
+      this.#leftOut.handedOver();
+      if (pending === 0) this.#sink.current(position);
+    }
   }
 
   /** Without the right to answer flow control the server stops delivering, in silence, while heartbeats go on. */

@@ -3,11 +3,12 @@ import {
   type ConsumerConfig,
   type ConsumerInfo,
   createInbox,
-  type DeliverPolicy,
+  DeliverPolicy,
   ErrorCode,
   nanos,
   type NatsConnection,
   NatsError,
+  type StreamConfig,
 } from "nats";
 
 /** How long between two words of a server that has nothing to deliver, in milliseconds. */
@@ -23,6 +24,22 @@ export interface Followed {
   readonly filter: string;
   readonly deliver: DeliverPolicy;
   readonly headersOnly: boolean;
+}
+
+/**
+ * Older values only where they are asked for. With one value per key all messages are last values. Servers before
+ * 2.10 deliver other messages in place of those that vanished from their list of last values, again and again; there
+ * older values come first.
+ */
+export function deliverPolicy(
+  connection: NatsConnection,
+  { max_msgs_per_subject }: StreamConfig,
+  history: boolean,
+): DeliverPolicy {
+  if (history || max_msgs_per_subject === 1) return DeliverPolicy.All;
+  const [major = 0, minor = 0] = (connection.info?.version ?? "").split(".").map(Number);
+  const listed = major > 2 || (major === 2 && minor >= 10);
+  return listed ? DeliverPolicy.LastPerSubject : DeliverPolicy.All;
 }
 
 /**

@@ -47,6 +47,7 @@ export async function inspectBucket(
       opened: (opened) => (info = opened),
       entry: ({ key, operation }) => void (operation === "put" ? keys.add(key) : keys.delete(key)),
       loaded: () => loaded.resolve(info!),
+      whole: () => undefined,
       current: () => undefined,
       ended: (reason) => ended.reject(reason),
     },

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { within } from "../common/async.ts";
 import { BridgeError, isBridgeError, quote } from "../errors.ts";
-import type { PolicyStore } from "../store/policy-store.ts";
 import type { BucketWatcherManager } from "./manager.ts";
 
 /** Least revisions that a caller asks for, by bucket. */
@@ -17,18 +16,17 @@ export class RevisionError extends BridgeError {
   }
 }
 
-/** A revision can move on without a commit (the same value again), so nothing tells when it does. */
+/** A revision can move on without a commit (the same value again, an answer of the server), so nothing tells when. */
 const LOOK_AGAIN_MS = 5;
 
 /**
- * Waits until every bucket named is watched and has reached its revision, at most `timeoutMs`. The answer ends
- * the pins that keep the buckets from being evicted before they are read.
+ * Waits until every bucket named is watched, and whole up to its revision, at most `timeoutMs`. The answer ends the
+ * pins that keep the buckets from being evicted before they are read.
  *
  * Rejects with `REVISION_NOT_REACHED`, which names the revisions reached, or `BRIDGE_STOPPING`.
  */
 export async function awaitRevisions(
   manager: BucketWatcherManager,
-  store: PolicyStore,
   wanted: LeastRevisions,
   timeoutMs: number,
 ): Promise<() => void> {
@@ -38,9 +36,7 @@ export async function awaitRevisions(
     for (const unpin of pins) unpin();
   };
   try {
-    await Promise.all(
-      [...wanted.keys()].map((bucket) => reach(manager, store, bucket, wanted, deadline)),
-    );
+    await Promise.all([...wanted.keys()].map((bucket) => reach(manager, bucket, wanted, deadline)));
     return release;
   } catch (error) {
     release();
@@ -50,7 +46,6 @@ export async function awaitRevisions(
 
 async function reach(
   manager: BucketWatcherManager,
-  store: PolicyStore,
   bucket: string,
   wanted: LeastRevisions,
   deadline: number,
@@ -59,7 +54,7 @@ async function reach(
   const late = (reason?: unknown): BridgeError => {
     const reached = new Map<string, number>();
     for (const name of wanted.keys()) {
-      const revision = store.bucket(name)?.revision;
+      const revision = manager.watcher(name)?.wholeRevision;
       if (revision !== undefined) reached.set(name, revision);
     }
     const revision = reached.get(bucket);
@@ -80,7 +75,7 @@ async function reach(
     throw late(error);
   }
   for (;;) {
-    const reached = store.bucket(bucket)?.revision;
+    const reached = manager.watcher(bucket)?.wholeRevision;
     if (reached !== undefined && reached >= least) return;
     if (performance.now() >= deadline) throw late();
     await delay(LOOK_AGAIN_MS);

@@ -22,6 +22,7 @@ import {
 } from "./stream-end.ts";
 import type { BucketWatcherOptions } from "./watcher-options.ts";
 import { type BucketWatcherStatus, type WatcherState, watcherStatus } from "./watcher-status.ts";
+import { Wholeness } from "./wholeness.ts";
 
 const LATE = "the server's answer took longer than its copy may be old";
 
@@ -44,6 +45,7 @@ export class BucketWatcher {
   readonly #resync: Resync;
   readonly #currency: StalenessWatch;
   readonly #repairs = new Repairs();
+  readonly #wholeness = new Wholeness();
   #stream: Listening | undefined;
   #auditor: Auditor | undefined;
   /** Why the load that is under way is made. */
@@ -132,6 +134,15 @@ export class BucketWatcher {
     return this.#currency.ageMs;
   }
 
+  /**
+   * Up to which revision policies see the bucket whole: every key as it was then, or as it was later. Mostly that is
+   * the revision of the copy; undefined where they don't see the bucket.
+   */
+  get wholeRevision(): number | undefined {
+    const copy = this.visible ? this.#options.store.bucket(this.bucket) : undefined;
+    return copy === undefined ? undefined : this.#wholeness.at(copy.revision);
+  }
+
   /** What is known of the bucket and its copy; nothing secret. */
   status(): BucketWatcherStatus {
     const { inPlace, visible, bucket } = this;
@@ -211,6 +222,7 @@ export class BucketWatcher {
       const { reason, followedMs, cause = "error" } = end;
       this.#auditor?.stop();
       this.#cause = cause;
+      this.#wholeness.ended(cause);
       // What this stream has said goes in before anything that the next one says.
       await this.#writer.written;
       if (signal.aborted) return;
@@ -231,6 +243,7 @@ export class BucketWatcher {
   #wentLive({ kind }: Load, changes: number): void {
     if (kind === "again") this.#repairs.add(this.#cause, changes);
     this.#resync.over();
+    this.#wholeness.committed();
     // What was hidden meanwhile goes out of sight again right after this commit.
     if (this.#hiding !== undefined) return;
     this.#state = "live";
@@ -249,6 +262,7 @@ export class BucketWatcher {
         this.#incarnation = info.incarnation;
         this.#resync.opened();
         heard.opened(info);
+        this.#wholeness.opened(info);
       },
       entry: (entry, live) => {
         const change = heard.entry(entry);
@@ -259,14 +273,16 @@ export class BucketWatcher {
         }
       },
       loaded: (revision, ageMs) => {
-        heard.reached(revision);
+        heard.loaded(revision);
         this.#currency.renew(ageMs);
         if (this.#currency.hidden) throw differenceError(this.bucket, LATE);
         this.#loadMs = this.#clock.now() - openedAt;
+        this.#wholeness.loaded(heard);
         this.#writer.loaded(load, revision);
         this.#expiry.follow(heard);
         this.#auditor = this.#audit(heard);
       },
+      whole: (revision) => heard.wholeTo(revision),
       current: (revision) => {
         heard.reached(revision);
         // Where no audit can be made, that nothing comes does not prove that there is nothing.

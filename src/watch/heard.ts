@@ -2,6 +2,7 @@ import type { BucketEntry, BucketInfo } from "../nats/bucket-source.ts";
 import type { KeyChange } from "../store/bucket-document.ts";
 import type { Clock } from "./clock.ts";
 import { Expiries } from "./expiries.ts";
+import { Holes } from "./holes.ts";
 import { changeOf } from "./load.ts";
 
 /** Delete markers remembered of one bucket; with more, only a listing tells whether the copy is right. */
@@ -14,6 +15,7 @@ const STANDSTILL_TICKS = 4;
 export class Heard {
   readonly #clock: Clock;
   readonly #expiries = new Expiries();
+  readonly #holes = new Holes();
   readonly #markers = new Map<string, number>();
   readonly #waiting = new Set<() => void>();
   /** What the server said when the copy was last known to be right. */
@@ -21,6 +23,7 @@ export class Heard {
   #sinceBase = 0;
   #position = 0;
   #revision = 0;
+  #loaded = 0;
   #markersLost = false;
 
   constructor(clock: Clock) {
@@ -50,6 +53,23 @@ export class Heard {
     if (revision <= this.#position) return;
     this.#position = revision;
     for (const wake of this.#waiting) wake();
+  }
+
+  /** The snapshot has ended, at this revision. */
+  loaded(revision: number): void {
+    this.#loaded = revision;
+    this.reached(revision);
+  }
+
+  /** From now on what was heard is whole up to this revision only; Infinity: all of it is. */
+  wholeTo(revision: number): void {
+    if (revision !== Infinity) this.#holes.open(revision);
+    else this.#holes.close(Math.max(this.#revision, this.#loaded));
+  }
+
+  /** Up to which revision a copy is whole that has what was heard up to this one. */
+  whole(revision: number): number {
+    return this.#holes.whole(revision);
   }
 
   /** How far the stream has come. */

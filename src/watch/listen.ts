@@ -17,6 +17,7 @@ export interface Listener {
   /** `live`: not of the snapshot, but after it. */
   entry(entry: BucketEntry, live: boolean): void;
   loaded(revision: number, ageMs: number): void;
+  whole(revision: number): void;
   current(revision: number): void;
 }
 
@@ -87,6 +88,7 @@ export function listen(
       loadedAt = clock.now();
       listener.loaded(revision, ageMs);
     }),
+    whole: heard((revision) => listener.whole(revision)),
     current: heard((revision) => listener.current(revision)),
     ended: end,
   };

@@ -46,6 +46,7 @@ export async function list(
           resolve({ keys, expires, revision });
           listening.end(stoppedError(bucket));
         },
+        whole: () => undefined,
         current: () => undefined,
       },
       { headersOnly: true },

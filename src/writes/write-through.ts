@@ -175,14 +175,9 @@ export class WriteThrough {
 
   /** So that who has written can read it here. It is stored, whether that succeeds or not. */
   async #heard(bucket: string, revision: number): Promise<void> {
-    const { manager, store } = this.#options;
+    const { manager } = this.#options;
     try {
-      const release = await awaitRevisions(
-        manager,
-        store,
-        new Map([[bucket, revision]]),
-        HEARD_WITHIN_MS,
-      );
+      const release = await awaitRevisions(manager, new Map([[bucket, revision]]), HEARD_WITHIN_MS);
       release();
     } catch (error) {
       if (!isBridgeError(error)) throw error;

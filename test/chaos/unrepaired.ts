@@ -59,6 +59,10 @@ class ResumedRun implements BucketRun, BucketSink {
     this.#sink.loaded(revision);
   }
 
+  whole(revision: number): void {
+    this.#sink.whole(revision);
+  }
+
   current(revision: number): void {
     if (this.#loaded) this.#sink.current(revision);
   }

@@ -45,6 +45,7 @@ export class Crowd implements AsyncDisposable {
             const run = source.open(bucket, {
               opened: () => undefined,
               entry: () => undefined,
+              whole: () => undefined,
               current: () => undefined,
               loaded: () => resolve(),
               ended: reject,

@@ -38,6 +38,7 @@ export async function openings(
       const sink: BucketSink = {
         opened: () => undefined,
         entry: () => undefined,
+        whole: () => undefined,
         current: () => undefined,
         loaded: () => {
           run.stop();

@@ -97,6 +97,7 @@ async function start({
                 entries++;
                 sink.entry(entry);
               },
+              whole: (revision) => sink.whole(revision),
               current: (revision) => sink.current(revision),
               loaded: (revision, ageMs) => {
                 sink.loaded(revision, ageMs);

@@ -50,6 +50,7 @@ export async function readHistory(
       opened: (opened) => (info = opened),
       entry: add,
       loaded: () => done.resolve(info!),
+      whole: () => undefined,
       current: () => undefined,
       ended: (reason) => done.reject(reason),
     },

@@ -71,6 +71,10 @@ export class RecordingSink implements BucketSink {
     this.loading.resolve(revision);
   }
 
+  whole(revision: number): void {
+    if (this.#recordAll) this.calls.push(`whole to ${revision}`);
+  }
+
   current(): void {
     if (this.calls.at(-1) !== "current") this.calls.push("current");
   }

@@ -7,6 +7,7 @@ const RUNS = Number(process.env["FC_RUNS"] ?? 500);
 /** What a property of interleavings must have come across to mean anything. */
 const EVENTS = [
   "commit",
+  "left out",
   "repair",
   "lru",
   "idle",

@@ -80,6 +80,12 @@ export class FakeRun implements BucketRun {
     return this;
   }
 
+  /** From here on what is heard is whole up to this revision only; Infinity: all of it is. */
+  whole(revision: number = Infinity): this {
+    if (!this.stopped) this.#sink.whole(revision);
+    return this;
+  }
+
   /** The whole first part of a stream: opened, the entries, loaded. */
   load(entries: Readonly<Record<string, unknown>> = {}): this {
     this.opened();

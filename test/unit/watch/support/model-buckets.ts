@@ -5,6 +5,8 @@ import type {
   BucketSink,
   BucketSource,
 } from "../../../../src/nats/bucket-source.ts";
+import { LeftOut } from "../../../../src/nats/left-out.ts";
+import { SnapshotEnd } from "../../../../src/nats/snapshot-end.ts";
 import { infoOf } from "./fake-source.ts";
 
 interface Message {
@@ -43,6 +45,16 @@ class ModelBucket {
     this.last.set(key, message);
   }
 
+  /** Every state that the key had from the one at this revision on until another; undefined: it was not there. */
+  states(key: string, from: number, until: number): Set<string | undefined> {
+    const states = new Set([this.map(from).get(key)]);
+    for (const message of this.log) {
+      if (message.key !== key || message.revision <= from || message.revision > until) continue;
+      states.add(message.text === undefined ? undefined : `${message.text}@${message.revision}`);
+    }
+    return states;
+  }
+
   /** Key → text@revision, as it was at a revision, or is now. */
   map(revision: number = Infinity): Map<string, string> {
     const map = new Map<string, string>();
@@ -56,68 +68,120 @@ class ModelBucket {
   }
 }
 
-/** One stream: first each key's last message, then what follows; what is overwritten meanwhile comes later. */
+/** Plays what happens later, at a moment that the test picks. */
+type Later = (call: () => void) => void;
+
+/**
+ * One stream: first each key's last message, then what follows. What is overwritten before it is delivered never
+ * comes, which only shows in the revisions, and the stream's last one is asked for, as the real source does.
+ */
 class ModelRun implements BucketRun {
   readonly bucket: ModelBucket;
   readonly #sink: BucketSink;
   readonly #snapshot: Message[];
+  readonly #leftOut: LeftOut;
   #position: number;
-  /** The snapshot is complete once this revision has been delivered. */
-  #barrier = 0;
-  #delivered: number;
-  #step: "opening" | "snapshot" | "live" = "opening";
+  /** Until the snapshot has ended. */
+  #end: SnapshotEnd | undefined;
+  #delivered = 0;
+  #opened = false;
   over = false;
+  /** Whether a message was overwritten, or has vanished, before it was delivered. */
+  skipped = false;
   /** Something happened to its bucket that it does not tell of. */
   lying = false;
 
-  constructor(bucket: ModelBucket, sink: BucketSink) {
+  constructor(bucket: ModelBucket, sink: BucketSink, later: Later) {
     this.bucket = bucket;
     this.#sink = sink;
     this.#snapshot = [...bucket.last.values()].toSorted((a, b) => a.revision - b.revision);
     this.#position = bucket.log.length;
-    this.#delivered = this.#snapshot.at(-1)?.revision ?? 0;
+    this.#leftOut = new LeftOut(
+      () => new Promise((resolve) => later(() => resolve(bucket.revision))),
+      (revision) => sink.whole(revision),
+      (_ms, call) => {
+        let cancelled = false;
+        later(() => {
+          if (!cancelled) call();
+        });
+        return () => (cancelled = true);
+      },
+    );
+    this.#end = new SnapshotEnd(
+      () => this.#leftOut.ask(),
+      (revision) => this.#finish(revision),
+      (error) => Promise.reject(error),
+    );
   }
 
   stop(): void {
     this.over = true;
+    this.#leftOut.stop();
   }
 
   end(code: ErrorCode): void {
     if (this.over) return;
-    this.over = true;
+    this.stop();
     this.#sink.ended(new BridgeError(code, code));
   }
 
   /** Whether there is something to deliver. */
   get behind(): boolean {
-    return !this.over && (this.#step !== "live" || this.#position < this.bucket.log.length);
+    return !this.over && (!this.#opened || this.#left > 0);
+  }
+
+  get #left(): number {
+    return this.#snapshot.length + this.bucket.log.length - this.#position;
   }
 
   /** Delivers up to so many messages, in one piece as a socket does. */
   deliver(count: number): void {
     for (let left = count; left > 0 && this.behind; left--) this.#deliverOne();
+    if (this.over || !this.#opened || this.behind) return;
+    this.#leftOut.idles(this.#position);
+    this.#reached(Math.max(this.#position, this.#delivered), 0);
   }
 
   #deliverOne(): void {
     const { bucket } = this;
-    if (this.#step === "opening") {
-      this.#step = "snapshot";
-      this.#sink.opened(bucket.info());
+    if (!this.#opened) {
+      this.#open();
       return;
     }
-    const message = this.#snapshot.shift() ?? bucket.log[this.#position++];
-    if (message !== undefined) {
-      const last = bucket.last.get(message.key);
-      if (last === message) this.#hand(message);
-      // Overwritten: the newer one must have come before the snapshot counts as complete.
-      else if (this.#step === "snapshot")
-        this.#barrier = Math.max(this.#barrier, last?.revision ?? 0);
-      this.#delivered = Math.max(this.#delivered, message.revision);
-    } else if (this.#position > bucket.log.length) this.#position = bucket.log.length;
-    if (this.over || this.#step === "live" || this.#snapshot.length > 0) return;
-    if (this.#delivered < this.#barrier) return;
-    this.#step = "live";
-    this.#sink.loaded(this.#delivered);
+    const message = this.#snapshot.shift() ?? bucket.log[this.#position++]!;
+    if (bucket.last.get(message.key) !== message) {
+      this.skipped = true;
+      return;
+    }
+    this.#leftOut.comes(message.revision);
+    this.#delivered = Math.max(this.#delivered, message.revision);
+    this.#hand(message);
+    this.#reached(this.#delivered, this.#left);
+  }
+
+  #open(): void {
+    const { bucket } = this;
+    this.#opened = true;
+    this.#sink.opened(bucket.info());
+    if (this.over) return;
+    if (this.#left > 0) this.#end!.begin();
+    else {
+      this.#leftOut.begins(bucket.revision);
+      this.#finish(bucket.revision);
+    }
+  }
+
+  #reached(position: number, pending: number): void {
+    if (this.over) return;
+    if (this.#end === undefined) this.#leftOut.handedOver();
+    else this.#end.reached(position, pending);
+  }
+
+  #finish(revision: number): void {
+    if (this.over) return;
+    this.#end = undefined;
+    this.#leftOut.loaded();
+    this.#sink.loaded(revision);
   }
 
   #hand({ key, text, revision }: Message): void {
@@ -143,6 +207,9 @@ export class ModelBuckets implements BucketSource {
   /** Called whenever a stream may have something to deliver. */
   onBehind: (name: string, deliver: (count: number) => void) => void = () => undefined;
 
+  /** Called whenever one of its streams asks for the last revision, or waits before it does. */
+  onAsked: (name: string, answer: () => void) => void = () => undefined;
+
   onReconnect(): () => void {
     return () => undefined;
   }
@@ -150,7 +217,9 @@ export class ModelBuckets implements BucketSource {
   open(name: string, sink: BucketSink): BucketRun {
     if (this.running(name).length > 0) this.doubled.push(name);
     const bucket = this.#buckets.get(name);
-    const run = new ModelRun(bucket ?? new ModelBucket("none"), sink);
+    const run = new ModelRun(bucket ?? new ModelBucket("none"), sink, (answer) =>
+      this.onAsked(name, answer),
+    );
     this.#runs.push({ name, run });
     const code = this.#forbidden.has(name) ? "BUCKET_FORBIDDEN" : "BUCKET_NOT_FOUND";
     if (bucket === undefined || this.#forbidden.has(name)) {
