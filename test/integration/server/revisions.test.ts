@@ -1,7 +1,8 @@
 import type { KV } from "nats";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { sharedService } from "./fixture.ts";
-import { API, type Reply, type Service } from "./service.ts";
+import { API, type Reply, type Service, startService } from "./service.ts";
 
 const shared = sharedService(API, { buckets: { team: { "members.alice": "{}" } } });
 let service: Service;
@@ -130,5 +131,52 @@ describe("C6 revisions", () => {
   ])("that can't be understood are refused: %.60s", async (query) => {
     const reply = await service.get(`/v1/data/api/allow${query}`);
     expect([reply.status, reply.body]).toMatchObject([400, { code: "invalid_parameter" }]);
+  });
+});
+
+describe("C6 the revision of a message that the server never delivers, because its key was written again", () => {
+  const BUCKET = "skipped";
+  const value = JSON.stringify("x".repeat(1_000_000));
+
+  it("counts as reached only once what has taken its place is there", async () => {
+    const { nats, client } = shared;
+    await shared.put(BUCKET, { grant: "1" });
+    const kv = await client.jetstream().views.kv(BUCKET);
+    const admin = await client.jetstreamManager();
+    await using proxy = await startTcpProxy(nats.port);
+    await using late = await startService(API, { server_url: proxy.url, query_timeout: "60s" });
+    const { bridge } = late;
+    await bridge.manager.getOrCreateWatcher(BUCKET);
+
+    // Without an answer to its flow control the server keeps back what is more than 32 MB.
+    proxy.fromClients.shut();
+    for (let index = 0; index < 40; index++) await kv.put(`filler.${index}`, value);
+    await vi.waitFor(async () => {
+      const consumers = await admin.consumers.list(`KV_${BUCKET}`).next();
+      expect(consumers.map(({ num_pending }) => num_pending > 0)).toEqual([true]);
+    }, 10_000);
+    await kv.delete("grant");
+    const { last_seq: revoked } = (await admin.streams.info(`KV_${BUCKET}`)).state;
+    await kv.put("other", "1");
+    for (let index = 0; index < 4; index++) await kv.put(`behind.${index}`, value);
+    await kv.delete("grant");
+    await expect(admin.streams.getMessage(`KV_${BUCKET}`, { seq: revoked })).rejects.toThrow();
+
+    const beyond: { readonly granted: boolean; readonly whole: number | undefined }[] = [];
+    const stopListening = bridge.store.onCommit(() => {
+      const copy = bridge.store.bucket(BUCKET)!;
+      if (copy.revision < revoked) return;
+      const whole = bridge.manager.watcher(BUCKET)?.wholeRevision;
+      beyond.push({ granted: copy.entry("grant") !== undefined, whole });
+    });
+    const asked = late.get(`/v1/data/nats/kv/${BUCKET}/grant?min_revision=${BUCKET}:${revoked}`);
+    proxy.fromClients.open();
+    const reply = await asked;
+    expect([reply.status, reply.body]).toEqual([200, {}]);
+    stopListening();
+    // The copy has been beyond that revision with the grant still there.
+    const early = beyond.filter(({ granted }) => granted);
+    expect(early.length).toBeGreaterThan(0);
+    expect(early.filter(({ whole }) => whole === undefined || whole >= revoked)).toEqual([]);
   });
 });
