@@ -160,7 +160,9 @@ describe("C6 the revision of a message that the server never delivers, because i
     await kv.put("other", "1");
     for (let index = 0; index < 4; index++) await kv.put(`behind.${index}`, value);
     await kv.delete("grant");
-    await expect(admin.streams.getMessage(`KV_${BUCKET}`, { seq: revoked })).rejects.toThrow();
+    await expect(admin.streams.getMessage(`KV_${BUCKET}`, { seq: revoked })).rejects.toThrow(
+      "no message found",
+    );
 
     const beyond: { readonly granted: boolean; readonly whole: number | undefined }[] = [];
     const stopListening = bridge.store.onCommit(() => {

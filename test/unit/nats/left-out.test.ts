@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { type Deferred, deferred } from "../../../src/common/async.ts";
 import { LeftOut } from "../../../src/nats/left-out.ts";
@@ -40,7 +41,7 @@ function leftOut() {
     ask: () => pauses.at(-1)!.over(),
     answer: async (last: number) => {
       asked.at(-1)!.resolve(last);
-      await vi.waitFor(() => Promise.resolve());
+      await setImmediate();
     },
   };
 }

@@ -38,6 +38,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("delete" as const), name, key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("vanish" as const), name, key }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("again" as const), name, key, other: key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("gap" as const), name }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("make" as const), name }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("remove" as const), name }) },

@@ -110,7 +110,9 @@ class ModelRun implements BucketRun {
     this.#end = new SnapshotEnd(
       () => this.#leftOut.ask(),
       (revision) => this.#finish(revision),
-      (error) => Promise.reject(error),
+      (error) => {
+        throw new Error("the snapshot has no end", { cause: error });
+      },
     );
   }
 

@@ -37,6 +37,8 @@ export type Action =
   | { do: "allow"; name: string }
   | { do: "put"; name: string; key: string; value: number }
   | { do: "delete" | "vanish"; name: string; key: string }
+  /** The key is deleted, another one put, and the key deleted again, before anybody is told of the first. */
+  | { do: "again"; name: string; key: string; other: string }
   | { do: "wait"; ms: number }
   | { do: "stop" };
 
@@ -186,6 +188,11 @@ export class Play {
         server.write(action.name, action.key, String(action.value));
         break;
       case "delete":
+        server.write(action.name, action.key, undefined);
+        break;
+      case "again":
+        server.write(action.name, action.key, undefined);
+        server.write(action.name, action.other, "1");
         server.write(action.name, action.key, undefined);
         break;
       case "wait":
