@@ -1,4 +1,5 @@
 import { BridgeError } from "../errors.ts";
+import { SharedStrings } from "./shared-strings.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
 
 const OK = 0;
@@ -42,6 +43,8 @@ export class DataHeap {
   #reclaimIn = 0;
   /** Whether objects are laid out as expected. */
   readonly #knowsObjects: boolean;
+  /** Undefined where strings are not laid out as expected. */
+  readonly #shared: SharedStrings | undefined;
 
   /** Whether an instance's module has what this needs (ABI 1.3, OPA 0.53 and later). */
   static supports({ minorVersion, exports }: WasmInstance): boolean {
@@ -56,6 +59,7 @@ export class DataHeap {
     this.#instance = instance;
     this.#calls = instance.exports as HeapCalls;
     this.#knowsObjects = this.session(() => this.#tryObjects());
+    this.#shared = this.#knowsObjects ? this.session(() => this.#trySharing()) : undefined;
   }
 
   /** Bytes from the start of memory to where the data ends. */
@@ -118,6 +122,13 @@ export class DataHeap {
     return value;
   }
 
+  /** As {@link parse}, for what is to stay: strings that occur often are shared with other values. */
+  newValue(text: string): number {
+    const value = this.parse(text);
+    this.#shared?.share(value);
+    return value;
+  }
+
   /**
    * Puts a value at a path under `base`, making the objects on the way; what stood there is freed. False, with
    * the value freed, when something on the way is not an object.
@@ -133,7 +144,7 @@ export class DataHeap {
 
   /** As {@link link}, with a new value from JSON text. */
   put(base: number, path: readonly string[], text: string): boolean {
-    return this.link(base, path, this.parse(text));
+    return this.link(base, path, this.newValue(text));
   }
 
   /** Removes what stands at a path under `base`, and frees it; false when the path can't be followed. */
@@ -206,6 +217,19 @@ export class DataHeap {
     const widened = this.#dumps(object, text);
     this.free(object);
     return widened;
+  }
+
+  #trySharing(): SharedStrings | undefined {
+    const shared = new SharedStrings(this.#instance.memory, (value) => this.free(value));
+    const text = '{"a":{"b":["d","d",{"a":"d"}]},"c":"d"}';
+    for (let round = 0; round < 3; round++) {
+      const value = this.parse(text);
+      shared.share(value);
+      const isSame = this.#dumps(value, text);
+      this.free(value);
+      if (!isSame) return undefined;
+    }
+    return shared;
   }
 
   #dumps(value: number, text: string): boolean {

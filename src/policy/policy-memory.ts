@@ -75,6 +75,25 @@ export class PolicyMemory {
     this.#view().writeUInt32LE(value, address);
   }
 
+  /** Whether the same bytes are at two addresses. */
+  equal(a: number, b: number, length: number): boolean {
+    const bytes = this.#view();
+    for (let index = 0; index < length; index++) {
+      if (bytes[a + index] !== bytes[b + index]) return false;
+    }
+    return true;
+  }
+
+  /** A hash of bytes, of 32 bits (FNV-1a). */
+  hash(address: number, length: number): number {
+    const bytes = this.#view();
+    let hash = 0x811c9dc5;
+    for (let index = address; index < address + length; index++) {
+      hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
+    }
+    return hash ^ (hash >>> 15);
+  }
+
   /** Makes the memory at least this large; throws a RangeError when it may not be. */
   ensure(bytes: number): void {
     const missing = bytes - this.size;

@@ -40,7 +40,7 @@ export class StagedParts {
   #stage({ place, name, text }: PlacedPart): void {
     if (place !== this.#place) this.#openObject(place);
     const base = this.#open.at(-1)?.address;
-    if (base === undefined) this.tops.set(name, this.#heap.parse(text));
+    if (base === undefined) this.tops.set(name, this.#heap.newValue(text));
     else if (!this.#heap.put(base, [name], text)) throw contradiction([...place.path, name]);
   }
 

@@ -1,0 +1,93 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DataHeap } from "../../../src/policy/data-heap.ts";
+import { PolicyModule } from "../../../src/policy/policy-module.ts";
+import { WasmInstance } from "../../../src/policy/wasm-instance.ts";
+import { canonical, mirror } from "./resident-kit.ts";
+
+const mebibyte = 1024 * 1024;
+
+async function newHeap(): Promise<{ heap: DataHeap; instance: WasmInstance }> {
+  const instance = await WasmInstance.create(
+    await PolicyModule.prepare(mirror.wasm),
+    64 * mebibyte,
+  );
+  instance.setData('{"x":{}}');
+  return { heap: new DataHeap(instance), instance };
+}
+
+describe("P3 strings that occur often", () => {
+  it("leave every value as it is, whatever is put, replaced and removed", async () => {
+    const { heap, instance } = await newHeap();
+    const short = fc.constantFrom("", "a", "b", "role", "\u{1f600}", 'é\n"', "x".repeat(64));
+    const string = fc.oneof(short, fc.string({ maxLength: 80 }), fc.constant("y".repeat(65)));
+    const value = fc.letrec((tie) => ({
+      any: fc.oneof(
+        { maxDepth: 4 },
+        string,
+        fc.integer(),
+        fc.constantFrom(null, true, false),
+        fc.array(tie("any"), { maxLength: 4 }),
+        fc.dictionary(string, tie("any"), { maxKeys: 12, noNullPrototype: true }),
+      ),
+    })).any;
+    const model = new Map<string, unknown>();
+    const step = fc.record({
+      key: fc.integer({ min: 0, max: 30 }),
+      value,
+      remove: fc.nat(3).map((number) => number === 0),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        heap.session(() => {
+          for (const { key, value: next, remove } of steps) {
+            const name = `k${key}`;
+            if (remove) {
+              heap.remove(instance.dataAddress, ["x", name]);
+              model.delete(name);
+            } else {
+              heap.put(instance.dataAddress, ["x", name], JSON.stringify(next));
+              model.set(name, next);
+            }
+          }
+        });
+        const expected = JSON.stringify({ x: Object.fromEntries(model) });
+        expect(canonical(instance.dump(instance.dataAddress))).toEqual(canonical(expected));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("take room once", async () => {
+    const { heap, instance } = await newHeap();
+    const bytesFor = (count: number, textOf: (index: number) => string): number => {
+      const before = heap.end;
+      heap.session(() => {
+        const object = heap.newObject(count);
+        for (let index = 0; index < count; index++) heap.put(object, [`k${index}`], textOf(index));
+        heap.link(instance.dataAddress, ["x"], object);
+      });
+      return (heap.end - before) / count;
+    };
+    const same = bytesFor(2_000, () => '{"permission":"administrator"}');
+    const other = bytesFor(2_000, (index) => `{"permission-${index}":"administrator-${index}"}`);
+    // A string takes 16 bytes beside its own, and each block 8 more.
+    expect(other - same).toBeGreaterThan(80);
+  });
+
+  it("are as many as may stay, and no more: the others go with their values", async () => {
+    const { heap, instance } = await newHeap();
+    const replace = (from: number, to: number): void => {
+      heap.session(() => {
+        for (let index = from; index < to; index++) {
+          heap.put(instance.dataAddress, ["x", "k"], `{"name-${index}":"value-${index}"}`);
+        }
+      });
+    };
+    replace(0, 10_000);
+    const full = heap.end;
+    replace(10_000, 60_000);
+    expect(heap.end).toBe(full);
+    expect(instance.dump(instance.dataAddress)).toBe('{"x":{"k":{"name-59999":"value-59999"}}}');
+  });
+});
