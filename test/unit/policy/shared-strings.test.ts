@@ -9,7 +9,7 @@ const mebibyte = 1024 * 1024;
 
 async function newHeap(): Promise<{ heap: DataHeap; instance: WasmInstance }> {
   const instance = await WasmInstance.create(
-    await PolicyModule.prepare(mirror.wasm),
+    await PolicyModule.prepare(mirror.wasm!),
     64 * mebibyte,
   );
   instance.setData('{"x":{}}');
