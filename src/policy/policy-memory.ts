@@ -21,6 +21,7 @@ export class PolicyMemory {
   /** What the memory may grow to, in bytes. */
   readonly maxBytes: number;
   #bytes: Buffer;
+  #words: DataView;
   #released = false;
 
   constructor(maxBytes: number) {
@@ -28,6 +29,7 @@ export class PolicyMemory {
     const pages = Math.ceil(this.maxBytes / PAGE_BYTES);
     this.memory = spares(pages).pop() ?? reserve(pages);
     this.#bytes = Buffer.from(this.memory.buffer);
+    this.#words = new DataView(this.memory.buffer);
   }
 
   /** Leaves the memory to the next policy. Nobody may use it through this object any more. */
@@ -67,31 +69,19 @@ export class PolicyMemory {
     this.#view().fill(0, address, address + length);
   }
 
+  /** A view of the memory as it is now, for many reads and writes with no call between them that may make it grow. */
+  words(): DataView {
+    const { buffer, byteOffset, length } = this.#view();
+    if (this.#words.buffer !== buffer) this.#words = new DataView(buffer, byteOffset, length);
+    return this.#words;
+  }
+
   getUint32(address: number): number {
     return this.#view().readUInt32LE(address);
   }
 
   setUint32(address: number, value: number): void {
     this.#view().writeUInt32LE(value, address);
-  }
-
-  /** Whether the same bytes are at two addresses. */
-  equal(a: number, b: number, length: number): boolean {
-    const bytes = this.#view();
-    for (let index = 0; index < length; index++) {
-      if (bytes[a + index] !== bytes[b + index]) return false;
-    }
-    return true;
-  }
-
-  /** A hash of bytes, of 32 bits (FNV-1a). */
-  hash(address: number, length: number): number {
-    const bytes = this.#view();
-    let hash = 0x811c9dc5;
-    for (let index = address; index < address + length; index++) {
-      hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
-    }
-    return hash ^ (hash >>> 15);
   }
 
   /** Makes the memory at least this large; throws a RangeError when it may not be. */

@@ -2,7 +2,6 @@ import type { PolicyMemory } from "./policy-memory.ts";
 
 // OPA's values in memory: a type, then for strings the length and where the bytes are; for arrays the elements, their
 // number; for objects the table, its size. All in 32-bit words.
-const TYPE_MASK = 0xff;
 const STRING = 4;
 const ARRAY = 5;
 const OBJECT = 6;
@@ -45,52 +44,50 @@ export class SharedStrings {
 
   /** Puts shared strings in the place of a new value's own. Within a session of the heap. */
   share(root: number): void {
-    const memory = this.#memory;
+    const words = this.#memory.words();
     const open = [root];
     for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      const type = memory.getUint32(value) & TYPE_MASK;
-      const content = memory.getUint32(value + CONTENT_FIELD);
-      const size = memory.getUint32(value + SIZE_FIELD);
+      const type = words.getUint8(value);
+      const content = words.getUint32(value + CONTENT_FIELD, true);
+      const size = words.getUint32(value + SIZE_FIELD, true);
       if (type === ARRAY) {
         for (let index = 0; index < size; index++) {
-          this.#shareValue(content + index * ELEMENT_BYTES + VALUE_FIELD, open);
+          this.#shareValue(words, content + index * ELEMENT_BYTES + VALUE_FIELD, open);
         }
       } else if (type === OBJECT) {
         for (let index = 0; index < size; index++) {
-          let element = memory.getUint32(content + index * WORD);
+          let element = words.getUint32(content + index * WORD, true);
           while (element !== 0) {
-            this.#shareString(element, true);
-            this.#shareValue(element + VALUE_FIELD, open);
-            element = memory.getUint32(element + NEXT_FIELD);
+            this.#shareString(words, element, true);
+            this.#shareValue(words, element + VALUE_FIELD, open);
+            element = words.getUint32(element + NEXT_FIELD, true);
           }
         }
       }
     }
   }
 
-  #shareValue(at: number, open: number[]): void {
-    const value = this.#memory.getUint32(at);
-    const type = this.#memory.getUint32(value) & TYPE_MASK;
-    if (type === STRING) this.#shareString(at, false);
+  #shareValue(words: DataView, at: number, open: number[]): void {
+    const value = words.getUint32(at, true);
+    const type = words.getUint8(value);
+    if (type === STRING) this.#shareString(words, at, false);
     else if (type === ARRAY || type === OBJECT) open.push(value);
   }
 
   /** Shares the string that a word of the memory points to. */
-  #shareString(at: number, atOnce: boolean): void {
-    const memory = this.#memory;
-    const value = memory.getUint32(at);
-    const word = memory.getUint32(value);
-    const length = memory.getUint32(value + LENGTH_FIELD);
-    if ((word & TYPE_MASK) !== STRING || length > MOST_BYTES) return;
-    const bytes = memory.getUint32(value + BYTES_FIELD);
-    const hash = memory.hash(bytes, length);
+  #shareString(words: DataView, at: number, atOnce: boolean): void {
+    const value = words.getUint32(at, true);
+    const length = words.getUint32(value + LENGTH_FIELD, true);
+    if (length > MOST_BYTES || words.getUint8(value) !== STRING) return;
+    const bytes = words.getUint32(value + BYTES_FIELD, true);
+    const hash = hashOf(words, bytes, length);
     let slot = hash & (SLOTS - 1);
     for (let known = this.#shared[slot]!; known !== 0; known = this.#shared[slot]!) {
       if (
-        memory.getUint32(known + LENGTH_FIELD) === length &&
-        memory.equal(memory.getUint32(known + BYTES_FIELD), bytes, length)
+        words.getUint32(known + LENGTH_FIELD, true) === length &&
+        areEqual(words, words.getUint32(known + BYTES_FIELD, true), bytes, length)
       ) {
-        memory.setUint32(at, known);
+        words.setUint32(at, known, true);
         this.#free(value);
         return;
       }
@@ -104,6 +101,31 @@ export class SharedStrings {
     }
     this.#count++;
     this.#shared[slot] = value;
-    memory.setUint32(value, ((word & ~TYPE_MASK) | SHARED_STRING) >>> 0);
+    words.setUint8(value, SHARED_STRING);
   }
+}
+
+/** A hash of bytes, of 32 bits. */
+function hashOf(words: DataView, start: number, length: number): number {
+  let hash = length;
+  let at = start;
+  for (const end = start + length - 3; at < end; at += WORD) {
+    hash = Math.imul(hash ^ words.getUint32(at, true), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  for (const end = start + length; at < end; at++) {
+    hash = Math.imul(hash ^ words.getUint8(at), 0x01000193);
+  }
+  return hash ^ (hash >>> 15);
+}
+
+function areEqual(words: DataView, a: number, b: number, length: number): boolean {
+  let index = 0;
+  for (; index + WORD <= length; index += WORD) {
+    if (words.getUint32(a + index, true) !== words.getUint32(b + index, true)) return false;
+  }
+  for (; index < length; index++) {
+    if (words.getUint8(a + index) !== words.getUint8(b + index)) return false;
+  }
+  return true;
 }
