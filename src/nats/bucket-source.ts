@@ -46,8 +46,9 @@ export type GapCause = "reconnect" | "incarnation" | "regressed" | "lost" | "sil
 
 /**
  * Hears one bucket as one ordered stream: `opened`, the entries of the snapshot, `loaded`, the live entries
- * (with `current` whenever it is so), `ended`; `whole` wherever it changes. All calls are synchronous and come in this order; nothing is
- * called after `ended` or `stop()`. While there is no connection nothing is called; once it is back, `ended` is.
+ * (with `current` whenever it is so), `ended`; `whole` wherever it changes. All calls are synchronous and come in
+ * this order; nothing is called after `ended` or `stop()`. While there is no connection nothing is called; once it
+ * is back, `ended` is.
  *
  * `opened` and `entry` may throw: a BridgeError is handed to `ended` as it is, anything else wrapped in one.
  */

@@ -1,7 +1,7 @@
-/** How long after something was left out the stream's last sequence is asked for, in milliseconds. */
-const PAUSE_MS = 20;
-/** The same after a question that has failed. */
-const AFTER_FAILURE_MS = 1_000;
+/** How long after something was left out the stream's last sequence is asked for at first, in milliseconds. */
+const LEAST_PAUSE_MS = 20;
+/** And in the end, where questions follow each other; also after one that has failed. */
+const MOST_PAUSE_MS = 1_000;
 
 /**
  * Tells up to which revision what a stream has handed over is whole.
@@ -9,8 +9,8 @@ const AFTER_FAILURE_MS = 1_000;
  * Where a key is written again before the server has delivered its earlier message, that message is never
  * delivered: the sequence jumps. What takes its place is in the stream by then, so once the stream's last sequence,
  * asked for after the jump, is reached without another jump since, everything up to there has been heard. With
- * another jump it may be the successor that was left out, and the question is asked again: one at a time, and while
- * nothing is left out none. What the server says is pending proves nothing, for it counts by signals that may
+ * another jump it may be the successor that was left out, and the question is asked again: one at a time, each after
+ * twice the pause where keys are written so fast all the time, and while nothing is left out none. What the server says is pending proves nothing, for it counts by signals that may
  * come later than what they tell of.
  *
  * In a snapshot the sequence jumps everywhere, and its end asks for the last sequence by itself ({@link ask}); only
@@ -19,7 +19,7 @@ const AFTER_FAILURE_MS = 1_000;
 export class LeftOut {
   readonly #askLast: () => Promise<number>;
   readonly #onWhole: (revision: number) => void;
-  readonly #after: (ms: number, call: () => void) => () => void;
+  readonly #clock: Clock;
   #loading = true;
   #place = 0;
   /** Whether something was left out since the last question was asked. */
@@ -29,6 +29,8 @@ export class LeftOut {
   /** The answer that proves that all is whole again, once it is reached. */
   #target = Infinity;
   #asking = false;
+  #askedAt = -Infinity;
+  #pauseMs = LEAST_PAUSE_MS;
   #stopped = false;
   #cancel = (): void => undefined;
 
@@ -39,11 +41,11 @@ export class LeftOut {
   constructor(
     askLast: () => Promise<number>,
     onWhole: (revision: number) => void,
-    after: (ms: number, call: () => void) => () => void = afterMs,
+    clock: Clock = ownClock,
   ) {
     this.#askLast = askLast;
     this.#onWhole = onWhole;
-    this.#after = after;
+    this.#clock = clock;
   }
 
   /** Asks for the stream's last sequence. */
@@ -96,7 +98,7 @@ export class LeftOut {
     if (this.#loading) return;
     this.#target = Infinity;
     if (whole < this.#whole) this.#tell(whole);
-    this.#askAfter(PAUSE_MS);
+    this.#askSoon();
   }
 
   #tell(whole: number): void {
@@ -104,15 +106,21 @@ export class LeftOut {
     if (!this.#stopped) this.#onWhole(whole);
   }
 
-  #askAfter(ms: number): void {
+  #askSoon(): void {
     if (this.#asking || this.#stopped) return;
     this.#asking = true;
-    this.#cancel = this.#after(ms, () => {
+    const recent = this.#clock.now() - this.#askedAt < 2 * MOST_PAUSE_MS;
+    this.#pauseMs = recent ? Math.min(this.#pauseMs * 2, MOST_PAUSE_MS) : LEAST_PAUSE_MS;
+    this.#askAfter(this.#pauseMs);
+  }
+
+  #askAfter(ms: number): void {
+    this.#cancel = this.#clock.after(ms, () => {
+      this.#askedAt = this.#clock.now();
       this.ask().then(
         (last) => this.#answered(last),
         () => {
-          this.#asking = false;
-          this.#askAfter(AFTER_FAILURE_MS);
+          if (!this.#stopped) this.#askAfter(MOST_PAUSE_MS);
         },
       );
     });
@@ -121,7 +129,7 @@ export class LeftOut {
   #answered(last: number): void {
     this.#asking = false;
     if (this.#stopped) return;
-    if (this.#jumped) this.#askAfter(PAUSE_MS);
+    if (this.#jumped) this.#askSoon();
     else {
       this.#target = last;
       this.handedOver();
@@ -129,7 +137,17 @@ export class LeftOut {
   }
 }
 
-function afterMs(ms: number, call: () => void): () => void {
-  const timer = setTimeout(call, ms).unref();
-  return () => clearTimeout(timer);
+interface Clock {
+  /** Milliseconds since some moment. */
+  now(): number;
+  /** Calls once, after so many milliseconds; the answer calls it off. */
+  after(ms: number, call: () => void): () => void;
 }
+
+const ownClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};

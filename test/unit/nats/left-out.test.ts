@@ -10,24 +10,25 @@ function leftOut() {
   const told: (number | string)[] = [];
   const pauses: { readonly ms: number; readonly over: () => void }[] = [];
   let cancelled = 0;
+  let now = 0;
   const askLast = (): Promise<number> => {
     asked.push(deferred<number>());
     return asked.at(-1)!.promise;
   };
-  const part = new LeftOut(
-    askLast,
-    (revision) => told.push(revision),
-    (ms, over) => {
+  const part = new LeftOut(askLast, (revision) => told.push(revision), {
+    now: () => now,
+    after: (ms, over) => {
       pauses.push({ ms, over });
       return () => void cancelled++;
     },
-  );
+  });
   return {
     part,
     asked,
     told,
     pauses,
     cancelled: () => cancelled,
+    pass: (ms: number) => void (now += ms),
     /** A message that is handed over. */
     entry: (sequence: number) => {
       part.comes(sequence);
@@ -123,6 +124,21 @@ describe("C6 a live stream", () => {
     await answer(13);
     expect(told.filter((what) => typeof what === "number")).toEqual([4, Infinity]);
     expect([asked.length, pauses.length]).toEqual([3, 3]);
+  });
+
+  test("that jumps all the time asks once a second at most, and soon again after a while without", async () => {
+    const { entry, pauses, ask, answer, pass } = live();
+    for (let sequence = 6; sequence <= 24; sequence += 2) {
+      entry(sequence);
+      pass(pauses.at(-1)!.ms);
+      ask();
+      // It is made up for at once each time, and left out is something again right after.
+      await answer(sequence);
+    }
+    expect(pauses.map(({ ms }) => ms)).toEqual([20, 40, 80, 160, 320, 640, 1e3, 1e3, 1e3, 1e3]);
+    pass(2_000);
+    entry(26);
+    expect(pauses.at(-1)!.ms).toBe(20);
   });
 
   test("asks again, later, when the question fails", async () => {

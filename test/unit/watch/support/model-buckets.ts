@@ -99,12 +99,15 @@ class ModelRun implements BucketRun {
     this.#leftOut = new LeftOut(
       () => new Promise((resolve) => later(() => resolve(bucket.revision))),
       (revision) => sink.whole(revision),
-      (_ms, call) => {
-        let cancelled = false;
-        later(() => {
-          if (!cancelled) call();
-        });
-        return () => (cancelled = true);
+      {
+        now: () => 0,
+        after: (_ms, call) => {
+          let cancelled = false;
+          later(() => {
+            if (!cancelled) call();
+          });
+          return () => (cancelled = true);
+        },
       },
     );
     this.#end = new SnapshotEnd(
