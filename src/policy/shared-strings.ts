@@ -22,6 +22,8 @@ const MOST_BYTES = 64;
 /** How many strings are shared at most; twice as many have room, so that they are soon found. */
 const MOST_SHARED = 4096;
 const SLOTS = MOST_SHARED * 2;
+/** Slots that are looked into for a string. Names can be chosen such that they have one place, so there is an end to it. */
+const MOST_PROBES = 8;
 
 /**
  * Strings that occur again and again in the data, once in memory for all: names of fields from the first time on,
@@ -81,8 +83,10 @@ export class SharedStrings {
     if (length > MOST_BYTES || words.getUint8(value) !== STRING) return;
     const bytes = words.getUint32(value + BYTES_FIELD, true);
     const hash = hashOf(words, bytes, length);
-    let slot = hash & (SLOTS - 1);
-    for (let known = this.#shared[slot]!; known !== 0; known = this.#shared[slot]!) {
+    for (let probe = 0; probe < MOST_PROBES; probe++) {
+      const slot = (hash + probe) & (SLOTS - 1);
+      const known = this.#shared[slot]!;
+      if (known === 0) return this.#offer(words, value, { slot, hash, atOnce });
       if (
         words.getUint32(known + LENGTH_FIELD, true) === length &&
         areEqual(words, words.getUint32(known + BYTES_FIELD, true), bytes, length)
@@ -91,8 +95,15 @@ export class SharedStrings {
         this.#free(value);
         return;
       }
-      slot = (slot + 1) & (SLOTS - 1);
     }
+  }
+
+  /** Shares a string from now on, if it is time to. */
+  #offer(
+    words: DataView,
+    value: number,
+    { slot, hash, atOnce }: { slot: number; hash: number; atOnce: boolean },
+  ): void {
     if (this.#count === MOST_SHARED) return;
     const seen = hash & (SLOTS - 1);
     if (!atOnce && this.#seen[seen] !== hash) {

@@ -90,4 +90,34 @@ describe("P3 strings that occur often", () => {
     expect(heap.end).toBe(full);
     expect(instance.dump(instance.dataAddress)).toBe('{"x":{"k":{"name-59999":"value-59999"}}}');
   });
+
+  it("take no longer where many have been chosen to have one place", async () => {
+    const { heap, instance } = await newHeap();
+    const mixed = (hash: number): number => hash ^ (hash >>> 15);
+    const next = (hash: number, word: number): number => mixed(Math.imul(hash ^ word, 0x9e3779b1));
+    const begin = next(8, Buffer.from("name").readUInt32LE());
+    const place = (word: number): number => mixed(next(begin, word)) & 8_191;
+    const chosen: string[] = [];
+    const others: string[] = [];
+    for (let number = 0; chosen.length < 2_000; number++) {
+      // Four letters from "@" to "\x7f" each.
+      const bits = (number & 63) | ((number & 4_032) << 2);
+      const word = 0x40404040 | bits | ((number & 0x3f000) << 4) | ((number & 0xfc0000) << 6);
+      if (place(word) !== 0 && others.length === 2_000) continue;
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(word);
+      (place(word) === 0 ? chosen : others).push(`name${bytes.toString()}`);
+    }
+    const take = (names: readonly string[]): number => {
+      const text = JSON.stringify(Object.fromEntries(names.map((name) => [name, 0])));
+      const start = performance.now();
+      for (let round = 0; round < 20; round++) {
+        heap.session(() => heap.put(instance.dataAddress, ["x", "k"], text));
+      }
+      return performance.now() - start;
+    };
+    take(others);
+    take(chosen);
+    expect(take(chosen)).toBeLessThan(take(others) * 5);
+  });
 });
