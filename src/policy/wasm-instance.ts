@@ -11,7 +11,7 @@ import {
 } from "./evaluation-bounds.ts";
 import { STEPS_LEFT } from "./metering.ts";
 import { NATIVE_FAILURE } from "./native-failures.ts";
-import type { PolicyExports } from "./policy-exports.ts";
+import { type PolicyExports, unsignedExports } from "./policy-exports.ts";
 import { PolicyMemory } from "./policy-memory.ts";
 import { notOfOpa, type PolicyModule } from "./policy-module.ts";
 import { STACK_POINTER } from "./stack-pointer.ts";
@@ -102,13 +102,13 @@ export class WasmInstance {
     this.minorVersion = minor;
     this.memory = memory;
     this.#native = native;
-    this.#exports = instance.exports as unknown as PolicyExports;
+    this.#exports = unsignedExports(instance.exports);
     this.#bounds = new EvaluationBounds(limits, {
       giveSteps: (steps) => (this.exports[STEPS_LEFT].value = steps),
       heapEnd: () => this.exports.opa_heap_ptr_get(),
     });
     this.#stackTop = this.exports[STACK_POINTER]?.value as number | undefined;
-    this.#policy = new LoadedPolicy(instance as never, memory.memory, minor);
+    this.#policy = new LoadedPolicy({ exports: this.#exports } as never, memory.memory, minor);
     this.entrypoints = new Map(Object.entries(this.#policy.entrypoints as Record<string, number>));
     const builtins = JSON.parse(this.dump(this.exports.builtins())) as Record<string, number>;
     for (const [name, id] of Object.entries(builtins)) this.#builtinNames.set(id, name);
