@@ -145,6 +145,7 @@ describe.each([
       expect(canonical(instance.dump(instance.dataAddress))).toEqual(canonical(text));
     }
     const calls: unknown[] = [];
+    const called = vi.spyOn(instance, "callBuiltin");
     const input = { bucket: "b".repeat(40_000), key: "k" };
     const answer = instance.evaluate(
       instance.entrypoints.get("mirror/asked")!,
@@ -156,6 +157,13 @@ describe.each([
       },
     );
     expect(calls).toEqual([["nats.kv.get_data", input.bucket, input.key]]);
+    // Whatever the host is told of, or tells of, lies where the data ends.
+    const [[, addresses]] = called.mock.calls as [[number, readonly number[]]];
+    const told = [...addresses, called.mock.results[0]!.value as number];
+    expect(told).toHaveLength(3);
+    for (const address of told) expect(address).toBeGreaterThan(instance.dataEnd);
+    expect(instance.exports.builtins()).toBeGreaterThan(start);
+    expect(instance.exports.entrypoints()).toBeGreaterThan(start);
     const asked = [{ long: "x".repeat(40_000) }, { b: members }];
     expect(canonical(answer)).toEqual(canonical(JSON.stringify([{ result: asked }])));
     instance.release();
