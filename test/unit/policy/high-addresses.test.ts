@@ -83,7 +83,7 @@ describe.each([
 ])("data that begins %s", (_, start) => {
   it("P4 is loaded, patched, removed, and put into a new instance as any other", async () => {
     beginHeapsAt(start);
-    const told = vi.fn();
+    const told = vi.fn<() => void>();
     const { engine, store } = await newEngine(mirror, { onOverBudget: told });
     const expectEqual = async (): Promise<void> => {
       const { mode, heapBytes } = engine.policy!.residentFigures;
