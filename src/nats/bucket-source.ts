@@ -82,6 +82,11 @@ export interface BucketSink {
 export interface BucketRun {
   /** Ends the stream in silence. Safe in any state, any number of times. */
   stop(): void;
+  /**
+   * Finds out whether what was left out has been made up for, and tells by `whole`; to be called again and again
+   * while somebody waits for that. Asks the server at most once every 20 ms, and nothing where nothing is missing.
+   */
+  prove(): void;
 }
 
 /** What a stream of a bucket brings. */

@@ -97,6 +97,10 @@ export class BucketStream implements BucketRun {
     this.#unsubscribe();
   }
 
+  prove(): void {
+    this.#leftOut.prove();
+  }
+
   #unsubscribe(): void {
     this.#untap?.();
     this.#subscription?.unsubscribe();
@@ -196,7 +200,7 @@ export class BucketStream implements BucketRun {
     if (this.#ended) return;
     this.#snapshot = undefined;
     this.#leftOut.loaded();
-    this.#sink.loaded(revision, performance.now() - this.#askedAt);
+    if (!this.#ended) this.#sink.loaded(revision, performance.now() - this.#askedAt);
   }
 
   /** Whatever is thrown in here would end the reading of the whole connection. */
@@ -246,6 +250,7 @@ export class BucketStream implements BucketRun {
     this.#delivered = delivered;
     this.#revision = Math.max(this.#revision, sequence);
     this.#leftOut.comes(sequence);
+    if (this.#ended) return;
     if (key !== undefined && this.#overlap?.isNews(key, sequence) !== false) {
       this.#sink.entry({
         key,

@@ -1,7 +1,5 @@
-/** How long after something was left out the stream's last sequence is asked for at first, in milliseconds. */
-const LEAST_PAUSE_MS = 20;
-/** And in the end, where questions follow each other; also after one that has failed. */
-const MOST_PAUSE_MS = 1_000;
+/** How long after one question the next one is asked at the earliest, in milliseconds. */
+const PAUSE_MS = 20;
 
 /**
  * Tells up to which revision what a stream has handed over is whole.
@@ -9,9 +7,9 @@ const MOST_PAUSE_MS = 1_000;
  * Where a key is written again before the server has delivered its earlier message, that message is never
  * delivered: the sequence jumps. What takes its place is in the stream by then, so once the stream's last sequence,
  * asked for after the jump, is reached without another jump since, everything up to there has been heard. With
- * another jump it may be the successor that was left out, and the question is asked again: one at a time, each after
- * twice the pause where keys are written so fast all the time, and while nothing is left out none. What the server says is pending proves nothing, for it counts by signals that may
- * come later than what they tell of.
+ * another jump it may be the successor that was left out, and the question is to be asked again. It is asked only
+ * while somebody waits ({@link prove}): keys may be written so all the time, and every bridge would ask. What the
+ * server says is pending proves nothing, for it counts by signals that may come later than what they tell of.
  *
  * In a snapshot the sequence jumps everywhere, and its end asks for the last sequence by itself ({@link ask}); only
  * what is left out after the last of those questions matters.
@@ -19,7 +17,7 @@ const MOST_PAUSE_MS = 1_000;
 export class LeftOut {
   readonly #askLast: () => Promise<number>;
   readonly #onWhole: (revision: number) => void;
-  readonly #clock: Clock;
+  readonly #now: () => number;
   #loading = true;
   #place = 0;
   /** Whether something was left out since the last question was asked. */
@@ -30,22 +28,20 @@ export class LeftOut {
   #target = Infinity;
   #asking = false;
   #askedAt = -Infinity;
-  #pauseMs = LEAST_PAUSE_MS;
   #stopped = false;
-  #cancel = (): void => undefined;
 
   /**
-   * `askLast` answers the stream's last sequence; where it fails it is asked again. `onWhole` is told up to which
-   * revision all is whole from now on, and Infinity when that is as far as the stream has come again.
+   * `askLast` answers the stream's last sequence. `onWhole` is told up to which revision all is whole from now on,
+   * and Infinity when that is as far as the stream has come again.
    */
   constructor(
     askLast: () => Promise<number>,
     onWhole: (revision: number) => void,
-    clock: Clock = ownClock,
+    now: () => number = () => performance.now(),
   ) {
     this.#askLast = askLast;
     this.#onWhole = onWhole;
-    this.#clock = clock;
+    this.#now = now;
   }
 
   /** Asks for the stream's last sequence. */
@@ -90,7 +86,23 @@ export class LeftOut {
   /** Nothing is asked or told any more. */
   stop(): void {
     this.#stopped = true;
-    this.#cancel();
+  }
+
+  /**
+   * To be called again and again while somebody waits for what was left out: asks for the stream's last sequence,
+   * where something was, one question at a time.
+   */
+  prove(): void {
+    if (this.#whole === Infinity || this.#target !== Infinity || this.#asking) return;
+    const now = this.#now();
+    if (this.#stopped || now - this.#askedAt < PAUSE_MS) return;
+    this.#asking = true;
+    this.#askedAt = now;
+    const place = this.#place;
+    this.ask().then(
+      (last) => this.#answered(last, place),
+      () => (this.#asking = false),
+    );
   }
 
   #jump(whole: number): void {
@@ -98,7 +110,6 @@ export class LeftOut {
     if (this.#loading) return;
     this.#target = Infinity;
     if (whole < this.#whole) this.#tell(whole);
-    this.#askSoon();
   }
 
   #tell(whole: number): void {
@@ -106,48 +117,11 @@ export class LeftOut {
     if (!this.#stopped) this.#onWhole(whole);
   }
 
-  #askSoon(): void {
-    if (this.#asking || this.#stopped) return;
-    this.#asking = true;
-    const recent = this.#clock.now() - this.#askedAt < 2 * MOST_PAUSE_MS;
-    this.#pauseMs = recent ? Math.min(this.#pauseMs * 2, MOST_PAUSE_MS) : LEAST_PAUSE_MS;
-    this.#askAfter(this.#pauseMs);
-  }
-
-  #askAfter(ms: number): void {
-    this.#cancel = this.#clock.after(ms, () => {
-      this.#askedAt = this.#clock.now();
-      this.ask().then(
-        (last) => this.#answered(last),
-        () => {
-          if (!this.#stopped) this.#askAfter(MOST_PAUSE_MS);
-        },
-      );
-    });
-  }
-
-  #answered(last: number): void {
+  #answered(last: number, place: number): void {
     this.#asking = false;
-    if (this.#stopped) return;
-    if (this.#jumped) this.#askSoon();
-    else {
-      this.#target = last;
-      this.handedOver();
-    }
+    // A server that has been left behind may not know of what was there when it was asked.
+    if (this.#stopped || this.#jumped || last < place) return;
+    this.#target = last;
+    this.handedOver();
   }
 }
-
-interface Clock {
-  /** Milliseconds since some moment. */
-  now(): number;
-  /** Calls once, after so many milliseconds; the answer calls it off. */
-  after(ms: number, call: () => void): () => void;
-}
-
-const ownClock: Clock = {
-  now: () => performance.now(),
-  after: (ms, call) => {
-    const timer = setTimeout(call, ms).unref();
-    return () => clearTimeout(timer);
-  },
-};

@@ -140,7 +140,12 @@ export class BucketWatcher {
    */
   get wholeRevision(): number | undefined {
     const copy = this.visible ? this.#options.store.bucket(this.bucket) : undefined;
-    return copy === undefined ? undefined : this.#wholeness.at(copy.revision);
+    return copy && this.#wholeness.at(copy.revision, this.#writer.isIdle);
+  }
+
+  /** Finds out whether the copy is whole again where something was left out; to be called while somebody waits. */
+  proveWhole(): void {
+    this.#stream?.prove();
   }
 
   /** What is known of the bucket and its copy; nothing secret. */

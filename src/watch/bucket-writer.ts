@@ -42,6 +42,11 @@ export class BucketWriter {
     return this.#committing ?? Promise.resolve();
   }
 
+  /** Whether everything that was heard is in the store. */
+  get isIdle(): boolean {
+    return this.#committing === undefined;
+  }
+
   /** A load to be filled: what the bucket's next commit makes it equal to. */
   newLoad(): Load {
     const { store, bucket, owner } = this.#options;

@@ -116,12 +116,13 @@ export class Heard {
   /** Takes out keys whose time has come, at most so many. */
   expire(max: number): KeyChange[] {
     const now = this.#clock.epochMs();
+    const revision = Math.max(this.#revision, this.#loaded);
     const expired: KeyChange[] = [];
     for (let count = 0; count < max; count++) {
       const key = this.#expiries.take(now);
       if (key === undefined) break;
       // A marker has done its work long before.
-      if (!this.#markers.delete(key)) expired.push({ key, revision: this.#revision });
+      if (!this.#markers.delete(key)) expired.push({ key, revision });
     }
     return expired;
   }

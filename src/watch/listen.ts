@@ -34,6 +34,8 @@ export interface Listening {
   /** Never rejects. */
   readonly ended: Promise<StreamEnd>;
   end(reason: BridgeError, cause?: RepairCause): void;
+  /** As a stream's own. */
+  prove(): void;
 }
 
 /**
@@ -98,5 +100,5 @@ export function listen(
     // A source may end the stream before it has handed it over.
     if (over) opened.stop();
   })();
-  return { ended, end };
+  return { ended, end, prove: () => run?.prove() };
 }

@@ -12,6 +12,8 @@ export class Wholeness {
   #incarnation: string | undefined;
   /** A copy may know of what its bucket has lost; then the bucket's revisions are not those of the copy. */
   #limit = Infinity;
+  /** Whether the bucket has lost something since the last load was complete, which may not be in the store yet. */
+  #lost = false;
 
   /** Another stream begins. */
   opened({ incarnation, revision }: BucketInfo): void {
@@ -23,21 +25,28 @@ export class Wholeness {
   /** A load is complete, and on its way into the store. */
   loaded(heard: Heard): void {
     this.#heard.push(heard);
+    this.#lost = false;
   }
 
   /** The load is in the store. */
   committed(): void {
     this.#heard = this.#heard.slice(-1);
-    this.#limit = Infinity;
+    if (!this.#lost) this.#limit = Infinity;
   }
 
   /** The stream has ended. */
   ended(cause: RepairCause): void {
-    if (cause === "incarnation" || cause === "regressed") this.#limit = 0;
+    if (cause !== "incarnation" && cause !== "regressed") return;
+    this.#lost = true;
+    this.#limit = 0;
   }
 
-  /** Up to which revision the copy is whole while it is at this one. */
-  at(revision: number): number {
-    return Math.min(this.#limit, ...this.#heard.map((heard) => heard.whole(revision)));
+  /**
+   * Up to which revision the copy is whole while it is at this one. Where all that was heard is in the store, it is
+   * as far as its stream: behind the last entry others may have come and gone.
+   */
+  at(revision: number, hasAll: boolean): number {
+    const place = hasAll ? Math.max(revision, this.#heard.at(-1)?.position ?? 0) : revision;
+    return Math.min(this.#limit, ...this.#heard.map((heard) => heard.whole(place)));
   }
 }

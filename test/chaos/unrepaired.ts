@@ -42,6 +42,10 @@ class ResumedRun implements BucketRun, BucketSink {
     this.#run.stop();
   }
 
+  prove(): void {
+    this.#run.prove();
+  }
+
   opened(info: BucketInfo): void {
     if (!this.#loaded) this.#sink.opened(info);
   }

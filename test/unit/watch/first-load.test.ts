@@ -175,7 +175,7 @@ describe("the first load", () => {
           createdMs: 0,
           expiresMs: Infinity,
         });
-        return { stop };
+        return { stop, prove: () => undefined };
       },
       describe: () => Promise.resolve(infoOf()),
       onReconnect: () => () => undefined,

@@ -28,6 +28,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("create" as const), name, waits: fc.boolean() }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("use" as const), name }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("prove" as const), name }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("evict" as const), name }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("renew" as const), name }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("pin" as const), name }) },

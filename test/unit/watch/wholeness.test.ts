@@ -101,6 +101,57 @@ describe("C6 what is whole of a copy", () => {
     },
   );
 
+  it("is nothing of a copy whose bucket was made again while it was on its way into the store", async () => {
+    const { watcher, run, source, store, clock } = await loaded();
+    run.end("BUCKET_STREAM_ENDED", "reconnect");
+    await settled();
+    clock.advance(6_000);
+    await settled();
+    const gate = deferred();
+    store.gate = () => gate.promise;
+    source.last().opened().put("k", 1, 9).loaded(9);
+    await settled();
+    source.last().end("BUCKET_STREAM_ENDED", "incarnation");
+    gate.resolve();
+    await settled();
+    expect([documentOf(store, "b"), watcher.wholeRevision]).toEqual([{ k: 1 }, 0]);
+    await watcher.stop();
+  });
+
+  it("is as much as its stream has come to, where others have come and gone behind the last entry", async () => {
+    const { watcher, run, store } = await loaded();
+    run.whole(1).current(11);
+    expect(watcher.wholeRevision).toBe(1);
+    run.whole();
+    expect(watcher.wholeRevision).toBe(11);
+    const gate = deferred();
+    store.gate = () => gate.promise;
+    run.put("k", 1, 12);
+    await settled();
+    expect(watcher.wholeRevision).toBe(1);
+    gate.resolve();
+    await settled();
+    expect(watcher.wholeRevision).toBe(12);
+    await watcher.stop();
+  });
+
+  it("does not go back when an entry expires", async () => {
+    const { watcher, source, store, clock } = makeWatcher();
+    const started = watcher.start();
+    source
+      .last()
+      .opened()
+      .put("k", 1, 2, clock.epochMs() + 1_000)
+      .loaded(12);
+    await started;
+    expect(watcher.wholeRevision).toBe(12);
+    clock.advance(2_000);
+    await settled();
+    expect([documentOf(store, "b"), store.bucket("b")!.revision]).toEqual([{}, 12]);
+    expect(watcher.wholeRevision).toBe(12);
+    await watcher.stop();
+  });
+
   it("is known of the last holes, however many there have been", () => {
     const holes = new Holes();
     for (let index = 0; index < 500; index++) {
@@ -128,6 +179,7 @@ describe("C6 a demanded revision", () => {
       message: expect.stringContaining("has reached revision 1") as string,
       reached: new Map([["a", 1]]),
     });
+    expect(run.proofs).toBeGreaterThan(0);
     const reached = awaitRevisions(manager, new Map([["a", 2]]), 30_000);
     run.delete("name", 4).whole();
     (await reached)();

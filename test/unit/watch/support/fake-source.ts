@@ -40,6 +40,13 @@ export class FakeRun implements BucketRun {
     this.stopped = true;
   }
 
+  /** How often it was asked whether all is whole. */
+  proofs = 0;
+
+  prove(): void {
+    this.proofs++;
+  }
+
   /** Goes on although the stream is over, as no source should. */
   playOn(): this {
     this.stopped = false;

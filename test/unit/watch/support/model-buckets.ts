@@ -84,6 +84,7 @@ class ModelRun implements BucketRun {
   /** Until the snapshot has ended. */
   #end: SnapshotEnd | undefined;
   #delivered = 0;
+  #now = 0;
   #opened = false;
   over = false;
   /** Whether a message was overwritten, or has vanished, before it was delivered. */
@@ -99,16 +100,7 @@ class ModelRun implements BucketRun {
     this.#leftOut = new LeftOut(
       () => new Promise((resolve) => later(() => resolve(bucket.revision))),
       (revision) => sink.whole(revision),
-      {
-        now: () => 0,
-        after: (_ms, call) => {
-          let cancelled = false;
-          later(() => {
-            if (!cancelled) call();
-          });
-          return () => (cancelled = true);
-        },
-      },
+      () => (this.#now += 1_000),
     );
     this.#end = new SnapshotEnd(
       () => this.#leftOut.ask(),
@@ -122,6 +114,10 @@ class ModelRun implements BucketRun {
   stop(): void {
     this.over = true;
     this.#leftOut.stop();
+  }
+
+  prove(): void {
+    this.#leftOut.prove();
   }
 
   end(code: ErrorCode): void {
