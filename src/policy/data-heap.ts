@@ -125,7 +125,7 @@ export class DataHeap {
   /** As {@link parse}, for what is to stay: strings that occur often are shared with other values. */
   newValue(text: string): number {
     const value = this.parse(text);
-    this.#shared?.share(value);
+    this.#shared?.share(value, text);
     return value;
   }
 
@@ -224,7 +224,7 @@ export class DataHeap {
     const text = '{"a":{"b":["d","d",{"a":"d"}]},"c":"d"}';
     for (let round = 0; round < 3; round++) {
       const value = this.parse(text);
-      shared.share(value);
+      shared.share(value, text);
       const isSame = this.#dumps(value, text);
       this.free(value);
       if (!isSame) return undefined;

@@ -17,8 +17,10 @@ const VALUE_FIELD = 4;
 const NEXT_FIELD = 8;
 const ELEMENT_BYTES = 8;
 
-/** Longer strings are seldom the same. */
+/** Longer strings are seldom the same, and blocks of more bytes than this take long to free one by one. */
 const MOST_BYTES = 64;
+/** In text with `\u0061` and the like OPA reserves up to four bytes for each one that is in a string in the end. */
+const MOST_BYTES_ESCAPED = MOST_BYTES / 4;
 /** How many strings are shared at most; twice as many have room, so that they are soon found. */
 const MOST_SHARED = 4096;
 const SLOTS = MOST_SHARED * 2;
@@ -26,17 +28,19 @@ const SLOTS = MOST_SHARED * 2;
 const MOST_PROBES = 8;
 
 /**
- * Strings that occur again and again in the data, once in memory for all: names of fields from the first time on,
- * values from the second. OPA's parser makes each anew, and the names of a record's fields take more room than
- * what is in them. They stay for as long as the memory is used, so there is a limit to their number.
+ * Strings that occur again and again in the data, names of fields and values, once in memory for all from their second
+ * time on. OPA's parser makes each anew, and the names of a record's fields take more room than what is in them. They
+ * stay for as long as the memory is used, so there is a limit to their number.
  */
 export class SharedStrings {
   readonly #memory: PolicyMemory;
   readonly #free: (value: number) => void;
   readonly #shared = new Uint32Array(SLOTS);
-  /** Hashes of values that have been seen once, as far as no other one has taken the place. */
+  /** Hashes of strings that have been seen once, as far as no other one has taken the place. */
   readonly #seen = new Int32Array(SLOTS);
   #count = 0;
+  /** Of how many bytes a string of the value at hand may be. */
+  #mostBytes = 0;
 
   /** `free` is OPA's `opa_value_free`. */
   constructor(memory: PolicyMemory, free: (value: number) => void) {
@@ -44,8 +48,9 @@ export class SharedStrings {
     this.#free = free;
   }
 
-  /** Puts shared strings in the place of a new value's own. Within a session of the heap. */
-  share(root: number): void {
+  /** Puts shared strings in the place of those of a new value, made from JSON text. Within a session of the heap. */
+  share(root: number, text: string): void {
+    this.#mostBytes = text.includes("\\u") ? MOST_BYTES_ESCAPED : MOST_BYTES;
     const words = this.#memory.words();
     const open = [root];
     for (let value = open.pop(); value !== undefined; value = open.pop()) {
@@ -60,7 +65,7 @@ export class SharedStrings {
         for (let index = 0; index < size; index++) {
           let element = words.getUint32(content + index * WORD, true);
           while (element !== 0) {
-            this.#shareString(words, element, true);
+            this.#shareString(words, element);
             this.#shareValue(words, element + VALUE_FIELD, open);
             element = words.getUint32(element + NEXT_FIELD, true);
           }
@@ -72,21 +77,21 @@ export class SharedStrings {
   #shareValue(words: DataView, at: number, open: number[]): void {
     const value = words.getUint32(at, true);
     const type = words.getUint8(value);
-    if (type === STRING) this.#shareString(words, at, false);
+    if (type === STRING) this.#shareString(words, at);
     else if (type === ARRAY || type === OBJECT) open.push(value);
   }
 
   /** Shares the string that a word of the memory points to. */
-  #shareString(words: DataView, at: number, atOnce: boolean): void {
+  #shareString(words: DataView, at: number): void {
     const value = words.getUint32(at, true);
     const length = words.getUint32(value + LENGTH_FIELD, true);
-    if (length > MOST_BYTES || words.getUint8(value) !== STRING) return;
+    if (length > this.#mostBytes || words.getUint8(value) !== STRING) return;
     const bytes = words.getUint32(value + BYTES_FIELD, true);
     const hash = hashOf(words, bytes, length);
     for (let probe = 0; probe < MOST_PROBES; probe++) {
       const slot = (hash + probe) & (SLOTS - 1);
       const known = this.#shared[slot]!;
-      if (known === 0) return this.#offer(words, value, { slot, hash, atOnce });
+      if (known === 0) return this.#offer(words, value, hash, slot);
       if (
         words.getUint32(known + LENGTH_FIELD, true) === length &&
         areEqual(words, words.getUint32(known + BYTES_FIELD, true), bytes, length)
@@ -98,15 +103,11 @@ export class SharedStrings {
     }
   }
 
-  /** Shares a string from now on, if it is time to. */
-  #offer(
-    words: DataView,
-    value: number,
-    { slot, hash, atOnce }: { slot: number; hash: number; atOnce: boolean },
-  ): void {
+  /** Shares a string from now on, in an empty slot, if it has been seen before. */
+  #offer(words: DataView, value: number, hash: number, slot: number): void {
     if (this.#count === MOST_SHARED) return;
     const seen = hash & (SLOTS - 1);
-    if (!atOnce && this.#seen[seen] !== hash) {
+    if (this.#seen[seen] !== hash) {
       this.#seen[seen] = hash;
       return;
     }
