@@ -9,7 +9,6 @@ export class TreeWalk {
   readonly #tree: Siblings;
   /** Which node comes next at each level. */
   readonly #next: number[];
-
   /** To be called when nobody goes on with it. */
   readonly end: () => void;
 

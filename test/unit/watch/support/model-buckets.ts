@@ -208,7 +208,7 @@ export class ModelBuckets implements BucketSource {
   /** Called whenever a stream may have something to deliver. */
   onBehind: (name: string, deliver: (count: number) => void) => void = () => undefined;
 
-  /** Called whenever one of its streams asks for the last revision, or waits before it does. */
+  /** Called whenever one of its streams asks for the last revision. */
   onAsked: (name: string, answer: () => void) => void = () => undefined;
 
   onReconnect(): () => void {
